@@ -1,0 +1,1 @@
+//! What a complexity measure is: the trait, the probe with its shared quantities, the registry.

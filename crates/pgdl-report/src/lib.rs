@@ -1,0 +1,1 @@
+//! Leaderboards, rankings and tables from records and from values computed elsewhere.

@@ -1,0 +1,1 @@
+//! Plans, workers and records: measures evaluated on the networks of a zoo.

@@ -1,0 +1,1 @@
+//! Agreement between a measure's ranking of networks and their true generalization gaps.

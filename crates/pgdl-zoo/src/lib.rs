@@ -1,0 +1,1 @@
+//! Zoos of trained networks: the PGDL task layout, Keras files, data sets.

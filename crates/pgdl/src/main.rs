@@ -1,0 +1,3 @@
+//! The `pgdl` program: the command line with the built-in measures.
+
+fn main() {}

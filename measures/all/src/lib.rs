@@ -1,0 +1,1 @@
+//! Every measure family that comes with pgdl.

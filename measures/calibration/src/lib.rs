@@ -1,0 +1,1 @@
+//! Calibration measures of the predictions on the training sample.

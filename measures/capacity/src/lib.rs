@@ -1,0 +1,1 @@
+//! Capacity measures: parameters, depth, VC-dimension bounds.

@@ -1,0 +1,1 @@
+//! Gradient measures: Jacobian norms.

@@ -1,0 +1,1 @@
+//! Margin measures in the output layer.

@@ -1,0 +1,1 @@
+//! Norm measures over all weights and the distance from initialization.
