@@ -1,3 +1,7 @@
 //! The `pgdl` program: the command line with the built-in measures.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgdl_cli::main(pgdl_measures::register)
+}
