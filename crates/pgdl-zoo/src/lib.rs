@@ -1,1 +1,17 @@
 //! Zoos of trained networks: the PGDL task layout, Keras files, data sets.
+//!
+//! A *zoo* holds the networks of one task: one data set, one architecture family, a grid of hyperparameters.
+//! [`Zoo::open`] reads its configurations only; weights stay on disk until [`Zoo::load`].
+
+pub mod data;
+pub mod data_reference;
+pub mod dataset;
+pub mod error;
+pub mod fetch;
+pub mod hyperparameter;
+pub mod keras;
+pub mod task;
+pub mod zoo;
+
+pub use dataset::Dataset;
+pub use error::{Result, ZooError};

@@ -1,0 +1,1 @@
+//! Data that a zoo names instead of holding them.

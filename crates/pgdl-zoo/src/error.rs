@@ -1,0 +1,153 @@
+//! What can go wrong between files and networks.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Result of this crate.
+pub type Result<T, E = ZooError> = std::result::Result<T, E>;
+
+/// An error of a zoo, a model file or a data set. The message names the file or id and the cause;
+/// [`ZooError::hint`] says the way out where there is one.
+#[derive(Debug, Error)]
+pub enum ZooError {
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its answer.
+        source: std::io::Error,
+    },
+    /// The file is not what its place or its name says: truncated, malformed, contradictory.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it, and where in it.
+        message: String,
+    },
+    /// A stored checksum differs from that of the bytes.
+    #[error("{}: {what}: checksum differs ({expected} stored, {found} computed)", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// Which part of it.
+        what: String,
+        /// As stored.
+        expected: String,
+        /// As computed.
+        found: String,
+    },
+    /// The file is sound, but holds something this crate does not read.
+    #[error("{}: {what} is not supported", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        what: String,
+        /// What is supported in its place.
+        supported: String,
+    },
+    /// A layer of a class that networks do not have.
+    #[error("{}: layer {name} of class {class} is not supported", path.display())]
+    UnsupportedLayer {
+        /// The file with the architecture.
+        path: PathBuf,
+        /// The layer's name, or its position.
+        name: String,
+        /// Its Keras class.
+        class: String,
+    },
+    /// Something that should be there is not.
+    #[error("{}: {what} not found", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+        /// How to get it.
+        hint: Option<String>,
+    },
+    /// No zoo, network, data set or hyperparameter has this name.
+    #[error("unknown {kind} `{name}`")]
+    Unknown {
+        /// What kind of thing was asked for.
+        kind: &'static str,
+        /// The name asked for.
+        name: String,
+        /// A name that may have been meant.
+        meant: Option<String>,
+        /// All names there are, where they are few.
+        known: Vec<String>,
+    },
+    /// A download failed, or there is no network.
+    #[error("fetching {what}: {message}")]
+    Fetch {
+        /// What was being fetched.
+        what: String,
+        /// Why it failed.
+        message: String,
+        /// What can be done.
+        hint: Option<String>,
+    },
+    /// The request itself makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The network refused what a file holds.
+    #[error("{}: {source}", path.display())]
+    Network {
+        /// The file the network comes from.
+        path: PathBuf,
+        /// The network's error.
+        source: pgdl_network::NetworkError,
+    },
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl ZooError {
+    /// An [`ZooError::Io`] at `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        ZooError::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// A [`ZooError::Malformed`] at `path`.
+    pub fn malformed(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        ZooError::Malformed { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+
+    /// A [`ZooError::Unsupported`] at `path`.
+    pub fn unsupported(path: impl AsRef<Path>, what: impl Into<String>, supported: impl Into<String>) -> Self {
+        ZooError::Unsupported {
+            path: path.as_ref().to_path_buf(),
+            what: what.into(),
+            supported: supported.into(),
+        }
+    }
+
+    /// A [`ZooError::Missing`] at `path`, without a hint.
+    pub fn missing(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
+        ZooError::Missing { path: path.as_ref().to_path_buf(), what: what.into(), hint: None }
+    }
+
+    /// A [`ZooError::Network`] at `path`.
+    pub fn network(path: impl AsRef<Path>, source: pgdl_network::NetworkError) -> Self {
+        ZooError::Network { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// The way out, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ZooError::Missing { hint, .. } | ZooError::Fetch { hint, .. } => hint.clone(),
+            ZooError::Checksum { .. } => Some("the file is damaged: fetch or copy it again".into()),
+            ZooError::Unsupported { supported, .. } if !supported.is_empty() => {
+                Some(format!("supported: {supported}"))
+            }
+            ZooError::Unknown { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
+            ZooError::Unknown { known, .. } if !known.is_empty() => Some(format!("known: {}", known.join(", "))),
+            _ => None,
+        }
+    }
+}

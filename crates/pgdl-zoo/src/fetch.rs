@@ -1,0 +1,1 @@
+//! Fetching of public data sets.

@@ -1,0 +1,1 @@
+//! Values of hyperparameters and their axes.

@@ -1,0 +1,1 @@
+//! Keras files: architectures as JSON, weights as HDF5.
