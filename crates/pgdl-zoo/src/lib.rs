@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod hyperparameter;
 pub mod keras;
 pub mod task;
+mod tensor_memory;
 pub mod zoo;
 
 pub use dataset::Dataset;
