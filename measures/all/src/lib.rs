@@ -1,1 +1,16 @@
-//! Every measure family that comes with pgdl.
+//! Every measure family that comes with pgdl, in one call.
+
+use pgdl_measure::{Registry, RegistryError};
+
+/// Adds all built-in measures to `registry`.
+///
+/// # Errors
+/// An id is taken already, for example by a plugin that was registered first.
+pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
+    pgdl_measure_controls::register(registry)?;
+    pgdl_measure_capacity::register(registry)?;
+    pgdl_measure_norms::register(registry)?;
+    pgdl_measure_margin::register(registry)?;
+    pgdl_measure_calibration::register(registry)?;
+    pgdl_measure_gradient::register(registry)
+}

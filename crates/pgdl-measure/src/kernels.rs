@@ -1,0 +1,43 @@
+//! The weight tensors W_ℓ of the formulas: convolution kernels and dense matrices, without biases and normalization.
+
+use pgdl_network::{Layer, Network};
+use tch::Tensor;
+
+/// One weight tensor of a network.
+#[derive(Debug)]
+pub struct Kernel<'a> {
+    /// The layer's name; `name/parameter` where the layer has several kernels (a separable convolution).
+    pub name: String,
+    /// Index of the node in the architecture.
+    pub node: usize,
+    /// Index among the node's parameters.
+    pub index: usize,
+    /// The layer.
+    pub layer: &'a Layer,
+    /// `[kh, kw, in / groups, out]`, `[kh, kw, in, multiplier]` (depthwise) or `[in, out]`.
+    pub tensor: &'a Tensor,
+}
+
+/// The weight tensors of `network`, in its order.
+pub fn kernels(network: &Network) -> Vec<Kernel<'_>> {
+    let weights: Vec<_> = network.parameters().filter(|parameter| parameter.spec.role.is_weight()).collect();
+    let several = |node: usize| weights.iter().filter(|other| other.node == node).count() > 1;
+    weights
+        .iter()
+        .map(|parameter| {
+            let layer_name = &network.architecture().nodes[parameter.node].name;
+            let name = if several(parameter.node) {
+                format!("{layer_name}/{}", parameter.spec.name)
+            } else {
+                layer_name.clone()
+            };
+            Kernel {
+                name,
+                node: parameter.node,
+                index: parameter.index,
+                layer: parameter.layer,
+                tensor: parameter.tensor,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! What follows from the outputs alone.
+
+use tch::{Kind, Tensor};
+
+use crate::error::MeasureError;
+use crate::probe::Probe;
+use crate::quantity::Quantity;
+
+/// The network's outputs on the sample: `[n, C]`, of the network's kind, on its device. One forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Logits;
+
+impl Quantity for Logits {
+    type Value = Tensor;
+
+    fn name(&self) -> String {
+        "logits".to_string()
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Tensor, MeasureError> {
+        let outputs: Vec<Tensor> =
+            probe.batches().map(|batch| probe.forward(&batch?.inputs)).collect::<Result<_, _>>()?;
+        let logits = Tensor::f_cat(&outputs, 0)?;
+        let finite = logits.f_isfinite()?.f_all_dim(1, false)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+        let samples = probe.sample_size() as i64;
+        if finite != samples {
+            return MeasureError::undefined(format!(
+                "the network's output is not finite on {} of {samples} samples",
+                samples - finite
+            ));
+        }
+        Ok(logits)
+    }
+}
+
+/// Signed margins in the output, f_y − max over j ≠ y of f_j: `[n]`, f64; negative where the network errs.
+#[derive(Clone, Copy, Debug)]
+pub struct Margins;
+
+impl Quantity for Margins {
+    type Value = Tensor;
+
+    fn name(&self) -> String {
+        "margins".to_string()
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Tensor, MeasureError> {
+        if probe.classes() < 2 {
+            return MeasureError::undefined("a margin needs at least two classes");
+        }
+        let logits = probe.get(&Logits)?.f_to_kind(Kind::Double)?;
+        let labels = probe.labels().f_unsqueeze(1)?;
+        let own = logits.f_gather(1, &labels, false)?;
+        let others = logits.f_scatter_value(1, &labels, f64::NEG_INFINITY)?.f_amax([1], true)?;
+        Ok(own.f_sub(&others)?.f_squeeze_dim(1)?)
+    }
+}
+
+/// Cross-entropies ln Σ_j exp f_j − f_y, in nats, one per sample: `[n]`, f64, computed in f64 from the logits.
+#[derive(Clone, Copy, Debug)]
+pub struct Losses;
+
+impl Quantity for Losses {
+    type Value = Tensor;
+
+    fn name(&self) -> String {
+        "losses".to_string()
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Tensor, MeasureError> {
+        let log_probabilities = probe.get(&Logits)?.f_log_softmax(1, Kind::Double)?;
+        let own = log_probabilities.f_gather(1, &probe.labels().f_unsqueeze(1)?, false)?;
+        Ok(own.f_squeeze_dim(1)?.f_neg()?)
+    }
+}
+
+/// Whether the largest output is the label's: `[n]`, bool. Of equal outputs the first class counts, as in Keras.
+#[derive(Clone, Copy, Debug)]
+pub struct Correct;
+
+impl Quantity for Correct {
+    type Value = Tensor;
+
+    fn name(&self) -> String {
+        "correct".to_string()
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Tensor, MeasureError> {
+        let logits = probe.get(&Logits)?;
+        let largest = logits.f_eq_tensor(&logits.f_amax([1], true)?)?;
+        // The first class that attains the maximum: on every device, which `argmax` does not promise.
+        let first = largest.f_to_kind(Kind::Int8)?.f_cumsum(1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?;
+        Ok(first.f_gather(1, &probe.labels().f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?)
+    }
+}
+
+/// Share of the sample that the network classifies correctly.
+#[derive(Clone, Copy, Debug)]
+pub struct Accuracy;
+
+impl Quantity for Accuracy {
+    type Value = f64;
+
+    fn name(&self) -> String {
+        "accuracy".to_string()
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<f64, MeasureError> {
+        let correct = probe.get(&Correct)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+        Ok(correct as f64 / probe.sample_size() as f64)
+    }
+}
