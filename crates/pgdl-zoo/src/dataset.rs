@@ -1,11 +1,40 @@
 //! Inputs and labels, as networks take them.
 
+use std::fmt;
+
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Kind, Tensor};
 
 use crate::tensor_memory::{on_cpu, with_elements};
 use crate::{Result, ZooError};
+
+/// Which half of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// What networks are trained on.
+    Train,
+    /// What they are tested on.
+    Test,
+}
+
+impl Split {
+    /// `train` or `test`, as folders and files are named.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
 
 /// A labelled sample, on the CPU.
 ///
@@ -68,7 +97,7 @@ impl Dataset {
 
     /// The smallest number of classes that the labels fit in: the largest label + 1.
     pub fn classes(&self) -> Result<i64> {
-        Ok(with_elements(&self.labels, |labels: &[i64]| labels.iter().max().map_or(0, |label| label + 1))?)
+        with_elements(&self.labels, |labels: &[i64]| labels.iter().max().map_or(0, |label| label + 1))
     }
 
     /// Checks the sample against a network: inputs of `input_shape`, labels below `classes`.

@@ -8,11 +8,12 @@ pub mod data_reference;
 pub mod dataset;
 pub mod error;
 pub mod fetch;
+pub mod hdf5;
 pub mod hyperparameter;
 pub mod keras;
 pub mod task;
 mod tensor_memory;
 pub mod zoo;
 
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Split};
 pub use error::{Result, ZooError};
