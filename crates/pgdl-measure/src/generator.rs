@@ -74,8 +74,9 @@ impl Generator {
     /// # Errors
     /// As [`Self::normal_tensor`].
     pub fn sign_tensor(&mut self, shape: &[i64]) -> Result<Tensor, MeasureError> {
-        let values: Vec<f64> =
-            (0..element_count(shape)?).map(|_| if self.stream.random::<bool>() { 1.0 } else { -1.0 }).collect();
+        let values: Vec<f64> = (0..element_count(shape)?)
+            .map(|_| if self.stream.random::<bool>() { 1.0 } else { -1.0 })
+            .collect();
         self.tensor(&values, shape)
     }
 

@@ -5,6 +5,7 @@
 //! families and plugins use the same door, and need no other crate than this one: [`tch`], [`network`] and [`rand`] are
 //! re-exported.
 
+pub mod contract;
 pub mod did_you_mean;
 pub mod error;
 pub mod explain;
@@ -36,8 +37,8 @@ pub use measured::{Detail, LayerDetail, Measured};
 pub use parameter::{ParameterInfo, ParameterKind, ParameterValue, Parameters};
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
-    Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses, Margins,
-    Quantity,
+    Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,
+    Margins, Quantity,
 };
 pub use registry::{Registry, Resolved};
 pub use shared::Passes;

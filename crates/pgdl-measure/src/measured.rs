@@ -156,7 +156,10 @@ mod tests {
         assert_eq!(Measured::value(1.0).not_finite(), None);
         assert_eq!(Measured::value(f64::NAN).not_finite().unwrap(), "value NaN");
         let layers = vec![LayerDetail { layer: "dense".to_string(), value: f64::INFINITY }];
-        assert_eq!(Measured::value(1.0).with_layers(layers).not_finite().unwrap(), "value inf of layer `dense`");
+        assert_eq!(
+            Measured::value(1.0).with_layers(layers).not_finite().unwrap(),
+            "value inf of layer `dense`"
+        );
         assert!(Measured::value(1.0).with_detail("x", f64::NAN).not_finite().unwrap().contains("`x`"));
     }
 }

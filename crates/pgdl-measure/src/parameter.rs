@@ -55,7 +55,10 @@ impl ParameterKind {
                 format!("a number{}", range(min.is_finite().then_some(min), max.is_finite().then_some(max)))
             }
             Self::Integer { min, max, .. } => {
-                format!("an integer{}", range((min != i64::MIN).then_some(min), (max != i64::MAX).then_some(max)))
+                format!(
+                    "an integer{}",
+                    range((min != i64::MIN).then_some(min), (max != i64::MAX).then_some(max))
+                )
             }
             Self::Choice { options, .. } => format!("one of {}", options.join(", ")),
         }

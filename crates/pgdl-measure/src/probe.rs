@@ -1,6 +1,7 @@
 //! The probe: one network under examination.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Instant;
 
 use pgdl_network::{Mode, Network};
@@ -15,7 +16,6 @@ use crate::quantity::{FoldedInitial, FoldedNetwork, Quantity};
 use crate::registry::Resolved;
 use crate::shared::{Passes, Shared};
 use crate::truth::Truth;
-use std::rc::Rc;
 
 /// What a probe is made of.
 #[derive(Debug)]
@@ -137,10 +137,7 @@ impl Probe {
             inputs: place(train.inputs)?,
             labels: train.labels.f_to_device(device)?,
             test_inputs: input.test_inputs.map(place).transpose()?,
-            initial: input
-                .initial
-                .map(|initial| initial.to_device(device)?.to_kind(kind))
-                .transpose()?,
+            initial: input.initial.map(|initial| initial.to_device(device)?.to_kind(kind)).transpose()?,
             network,
             network_id: input.network_id,
             classes,
@@ -200,9 +197,9 @@ impl Probe {
     /// # Errors
     /// The zoo keeps no initial weights: unavailable.
     pub fn initial(&self) -> Result<&Network, MeasureError> {
-        self.initial
-            .as_ref()
-            .ok_or_else(|| MeasureError::Unavailable("the zoo keeps no initial weights of this network".to_string()))
+        self.initial.as_ref().ok_or_else(|| {
+            MeasureError::Unavailable("the zoo keeps no initial weights of this network".to_string())
+        })
     }
 
     /// The network before training, with BatchNormalization folded as in [`Self::folded`]. Shared.
@@ -288,12 +285,9 @@ impl Probe {
     /// A generator seeded by the run's seed, the measure with its parameters (or the shared quantity) that asks, the
     /// network's id, and `purpose`. The same call gives the same stream again: name each use differently.
     pub fn generator(&self, purpose: &str) -> Generator {
-        let parts: [&[u8]; 4] = [
-            &self.seed.to_le_bytes(),
-            &self.network_id.to_le_bytes(),
-            self.shared.current().as_bytes(),
-            purpose.as_bytes(),
-        ];
+        let asks = self.shared.current();
+        let (seed, network) = (self.seed.to_le_bytes(), self.network_id.to_le_bytes());
+        let parts: [&[u8]; 4] = [&seed, &network, asks.as_bytes(), purpose.as_bytes()];
         Generator::new(&parts, self.device(), self.kind())
     }
 

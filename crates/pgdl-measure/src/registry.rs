@@ -171,10 +171,7 @@ impl Registry {
             .changed(entry.info.parameters)
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
-        Ok(Resolved {
-            spec: MeasureSpec::new(entry.info.id, &changed),
-            measure: (entry.build)(&parameters)?,
-        })
+        Ok(Resolved { spec: MeasureSpec::new(entry.info.id, &changed), measure: (entry.build)(&parameters)? })
     }
 }
 

@@ -34,7 +34,9 @@ impl Quantity for Activations {
                 }
                 Ok(())
             };
-            tch::no_grad(|| probe.network().forward_observed(&batch.inputs, Mode::Evaluate, &mut observe))?;
+            let _ = tch::no_grad(|| {
+                probe.network().forward_observed(&batch.inputs, Mode::Evaluate, &mut observe)
+            })?;
             probe.count_forward(batch.len());
         }
         if parts.is_empty() {

@@ -1,6 +1,6 @@
 //! The gradient of the training loss.
 
-use pgdl_network::Mode;
+use pgdl_network::{Graph, Mode, gradients};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::error::MeasureError;
@@ -35,19 +35,19 @@ impl Quantity for LossGradient {
             .collect();
         let weights = network.weights();
         let leaves: Vec<&Tensor> = places.iter().map(|&(node, index)| &weights[node][index]).collect();
-        let mut sums: Vec<Tensor> =
-            leaves.iter().map(|leaf| leaf.f_detach()?.f_to_kind(Kind::Double)?.f_zeros_like()).collect::<Result<_, _>>()?;
+        let mut sums: Vec<Tensor> = leaves
+            .iter()
+            .map(|leaf| leaf.f_detach()?.f_to_kind(Kind::Double)?.f_zeros_like())
+            .collect::<Result<_, _>>()?;
         let samples = probe.sample_size() as f64;
         for batch in probe.batches() {
             let batch = batch?;
             let logits = network.forward(&batch.inputs, Mode::Evaluate)?;
-            let loss = logits.f_cross_entropy_loss::<Tensor>(&batch.labels, None, Reduction::Sum, -100, 0.0)?;
+            let loss =
+                logits.f_cross_entropy_loss::<Tensor>(&batch.labels, None, Reduction::Sum, -100, 0.0)?;
             probe.count_forward(batch.len());
-            for (sum, gradient) in sums.iter_mut().zip(Tensor::f_run_backward(&[loss], &leaves, false, false)?) {
-                // A parameter without influence on the loss comes back undefined: its gradient is zero.
-                if gradient.defined() {
-                    *sum = sum.f_add(&gradient.f_to_kind(Kind::Double)?)?;
-                }
+            for (sum, gradient) in sums.iter_mut().zip(gradients(&loss, &leaves, Graph::Free)?) {
+                *sum = sum.f_add(&gradient.f_to_kind(Kind::Double)?)?;
             }
             probe.count_backward(batch.len());
         }

@@ -89,7 +89,8 @@ impl Quantity for Correct {
         let logits = probe.get(&Logits)?;
         let largest = logits.f_eq_tensor(&logits.f_amax([1], true)?)?;
         // The first class that attains the maximum: on every device, which `argmax` does not promise.
-        let first = largest.f_to_kind(Kind::Int8)?.f_cumsum(1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?;
+        let first =
+            largest.f_to_kind(Kind::Int8)?.f_cumsum(1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?;
         Ok(first.f_gather(1, &probe.labels().f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?)
     }
 }
