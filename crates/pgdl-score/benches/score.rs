@@ -1,1 +1,3 @@
+//! Time to score one measure.
+
 fn main() {}

@@ -41,8 +41,11 @@ pub fn cmi_pgdl(observations: &Observations) -> Outcome<Cmi> {
 /// The later, symmetrised variant of [`cmi_pgdl`]: besides (a, b), the mirrored pair is counted, with both signs
 /// flipped and the key's halves swapped, so that a self-pair counts once as (−, −) and once as (+, +).
 ///
-/// All else is as in [`cmi_pgdl`], missing numbers and the trace in the entropy included. Without ties and missing
-/// numbers it is invariant under μ → −μ up to the self-pairs.
+/// All else is as in [`cmi_pgdl`], missing numbers and the trace in the entropy included.
+///
+/// The self-pairs now say that gap and measure agree. So a constant measure does **not** score 0 here: pairs within a
+/// cell of equal values tie as (±, −) and (∓, +), which is even, and the self-pairs tip the balance. Invariance under
+/// μ → −μ fails for the same reason.
 ///
 /// # Undefined
 /// With fewer than two hyperparameters, and where no network has a value.
