@@ -1,6 +1,6 @@
 //! The weight tensors W_ℓ of the formulas: convolution kernels and dense matrices, without biases and normalization.
 
-use pgdl_network::{Layer, Network};
+use pgdl_network::{Layer, Network, Role};
 use tch::Tensor;
 
 /// One weight tensor of a network.
@@ -14,6 +14,8 @@ pub struct Kernel<'a> {
     pub index: usize,
     /// The layer.
     pub layer: &'a Layer,
+    /// `Kernel`, `DepthwiseKernel` or `PointwiseKernel`.
+    pub role: Role,
     /// `[kh, kw, in / groups, out]`, `[kh, kw, in, multiplier]` (depthwise) or `[in, out]`.
     pub tensor: &'a Tensor,
 }
@@ -36,6 +38,7 @@ pub fn kernels(network: &Network) -> Vec<Kernel<'_>> {
                 node: parameter.node,
                 index: parameter.index,
                 layer: parameter.layer,
+                role: parameter.spec.role,
                 tensor: parameter.tensor,
             }
         })

@@ -1,0 +1,111 @@
+//! Every built-in measure keeps the contract that plugins are held to.
+
+use pgdl_measure::{Registry, contract, explain};
+
+fn registry() -> Registry {
+    let mut registry = Registry::new();
+    pgdl_measures::register(&mut registry).unwrap();
+    registry
+}
+
+#[test]
+fn every_measure_keeps_its_promises() {
+    let violations = contract::check(&registry()).unwrap();
+    assert!(violations.is_empty(), "\n{}", contract::describe(&violations));
+}
+
+#[test]
+fn the_first_families_are_complete() {
+    let registry = registry();
+    let ids = |family: &str| -> Vec<&str> {
+        registry.infos().filter(|info| info.family == family).map(|info| info.id).collect()
+    };
+    assert_eq!(registry.families(), ["controls", "capacity", "norms", "margin", "calibration", "gradient"]);
+    assert_eq!(
+        ids("controls"),
+        ["constant", "random", "hyperparameters_only", "noisy_oracle", "train_loss", "train_error"]
+    );
+    assert_eq!(ids("capacity"), ["params", "depth", "vc_dim", "vc_dim_fgm"]);
+    assert_eq!(
+        ids("norms"),
+        [
+            "l2_norm",
+            "distance_from_init",
+            "param_norm",
+            "frobenius_distance",
+            "frobenius_product",
+            "frobenius_sum",
+            "l1_inf_product",
+            "l3_15_product"
+        ]
+    );
+    assert_eq!(ids("margin"), ["margin", "inverse_margin"]);
+    assert_eq!(
+        ids("calibration"),
+        ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]
+    );
+    assert_eq!(ids("gradient"), ["jacobian_norm"]);
+}
+
+#[test]
+fn the_controls_are_exactly_the_family_of_that_name() {
+    for info in registry().infos() {
+        assert_eq!(info.control, info.family == "controls", "{}", info.id);
+    }
+}
+
+#[test]
+fn lists_and_spellings_resolve() {
+    let registry = registry();
+    let specs = |text: &str| -> Vec<String> {
+        registry.resolve_list(text).unwrap().iter().map(|one| one.spec.to_string()).collect()
+    };
+    assert_eq!(
+        specs("vc_dim,margin:variant=as_coded,p=5.0,params,margin:p=10"),
+        ["vc_dim", "margin:p=5,variant=as_coded", "params", "margin"]
+    );
+    assert_eq!(specs("family:capacity,depth,params"), ["params", "depth", "vc_dim", "vc_dim_fgm"]);
+    assert_eq!(specs("all").len(), registry.infos().count());
+}
+
+#[test]
+fn mistakes_are_answered_with_what_was_meant() {
+    let registry = registry();
+    let refused = |text: &str| {
+        let error = registry.resolve_list(text).err().unwrap();
+        format!("{error} | {}", error.hint().unwrap_or_default())
+    };
+    assert_eq!(refused("magrin"), "unknown measure `magrin` | did you mean `margin`?");
+    assert_eq!(refused("family:norm"), "unknown measure family `norm` | did you mean `norms`?");
+    assert_eq!(
+        refused("margin:p=101"),
+        "measure `margin`: parameter `p=101` is not legal: it takes a number from 0 to 100 | "
+    );
+    assert!(
+        refused("margin:q=1").contains("`p`, a number from 0 to 100; `variant`, one of signed, as_coded")
+    );
+    assert!(refused("params:p=1").contains("it takes no parameters"));
+    assert!(refused("margin:variant=absolute").contains("one of signed, as_coded"));
+    assert!(refused("noisy_oracle:sigma=-1").contains("a number of at least 0"));
+    assert!(refused("expected_calibration_error:bins=2.5").contains("an integer from 1 to 100000"));
+    assert!(refused("margin:p=5,p=6").contains("twice"));
+    assert!(refused("margin:p=nan").contains("not legal"));
+}
+
+#[test]
+fn the_explanation_has_its_headings_in_order() {
+    for info in registry().infos() {
+        let text = explain::text(info);
+        let markdown = explain::markdown(info);
+        let mut at = 0;
+        let headings = ["Measure", "Formula", "Shapes", "Paper", "Needs", "Cost", "Invariances", "Behaviour"];
+        for heading in headings {
+            let found = text[at..]
+                .find(&format!("\n{heading}\n  "))
+                .unwrap_or_else(|| panic!("{heading} in {}", info.id));
+            at += found;
+            assert!(markdown.contains(&format!("\n### {heading}\n\n")), "{heading} in {}", info.id);
+        }
+        assert_eq!(text.contains("\nParameters\n"), !info.parameters.is_empty());
+    }
+}
