@@ -2,6 +2,9 @@
 //!
 //! The program is linked with libtorch's CPU library alone. Where a CUDA build lies beside it, loading
 //! `libtorch_cuda.so` before the first torch call registers the CUDA backend.
+//!
+//! NVIDIA's libraries multiply convolutions in TF32 (10-bit mantissas) unless `NVIDIA_TF32_OVERRIDE=0` is in
+//! the environment when they are loaded: whoever starts a process that computes on a GPU sets it.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

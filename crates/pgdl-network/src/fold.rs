@@ -59,7 +59,10 @@ impl Network {
                 (Some(activation), Some(layer)) => {
                     nodes.push(Node { name: node.name.clone(), layer, inputs });
                     let inputs = vec![Source::Node(nodes.len() - 1)];
-                    let name = format!("{}_activation", node.name);
+                    let mut name = format!("{}_activation", node.name);
+                    while self.architecture().nodes.iter().any(|other| other.name == name) {
+                        name.push('_');
+                    }
                     nodes.push(Node { name, layer: Layer::Activation(activation), inputs });
                     weights.push(Vec::new());
                 }
@@ -82,7 +85,7 @@ impl Network {
             layer,
             Layer::Conv2d(_) | Layer::DepthwiseConv2d(_) | Layer::SeparableConv2d(_) | Layer::Dense(_)
         ) && layer.activation() == Some(Activation::Linear);
-        // A batch normalization keeps its input's shape, so any later node of this name has the same rank.
+        // Names and shapes outlive the folding of earlier nodes; indices do not.
         let original = self.architecture().nodes.iter().position(|node| node.name == nodes[i].name)?;
         let rank = self.shapes()[original].len() + 1;
         let last_axis = resolve_axis(axis, rank) == Some(rank - 1);

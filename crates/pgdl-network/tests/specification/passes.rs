@@ -135,7 +135,7 @@ fn devices_are_chosen_with_a_reason() {
         Ok(choice) => assert_eq!((choice.device, auto.device), (Device::Cuda(0), Device::Cuda(0))),
         Err(error) => {
             assert_eq!(auto.device, Device::Cpu);
-            assert_eq!(auto.warning.is_some(), device::load_cuda());
+            assert!(auto.warning.is_some() || !device::load_cuda());
             assert!(error.hint().is_some(), "{error}");
         }
     }
