@@ -77,7 +77,9 @@ impl Indices {
 
     /// How many positions there are; none when the number does not fit.
     pub fn count(&self) -> Option<usize> {
-        self.0.iter().try_fold(0usize, |sum, range| sum.checked_add((range.end() - range.start()).checked_add(1)?))
+        self.0
+            .iter()
+            .try_fold(0usize, |sum, range| sum.checked_add((range.end() - range.start()).checked_add(1)?))
     }
 
     /// The largest position.
@@ -119,7 +121,8 @@ impl FromStr for Indices {
         let ranges: Result<_> = text
             .split(',')
             .map(|part| {
-                range(part).ok_or_else(|| ZooError::Invalid(format!("`{}` is no range of indices", part.trim())))
+                range(part)
+                    .ok_or_else(|| ZooError::Invalid(format!("`{}` is no range of indices", part.trim())))
             })
             .collect();
         Indices::from_ranges(ranges?)
@@ -152,12 +155,14 @@ impl DataReference {
     ) -> Result<(DataReference, Dataset, Option<Dataset>)> {
         let data = named(dataset)?;
         let mut select = |(split, indices): (Split, Indices)| -> Result<(Sample, Dataset)> {
-            let chosen = choose(&fetch::images(data.name, split, progress)?, data, split, &indices, &transform)?;
+            let chosen =
+                choose(&fetch::images(data.name, split, progress)?, data, split, &indices, &transform)?;
             Ok((Sample { split, count: chosen.len(), sha256: chosen.digest()?, indices }, chosen))
         };
         let (train, train_data) = select(train)?;
         let (test, test_data) = test.map(select).transpose()?.unzip();
-        let reference = DataReference { schema: SCHEMA, dataset: data.name.to_owned(), train, test, transform };
+        let reference =
+            DataReference { schema: SCHEMA, dataset: data.name.to_owned(), train, test, transform };
         Ok((reference, train_data, test_data))
     }
 
@@ -193,7 +198,8 @@ impl DataReference {
 
     /// Writes a `data.json`: a temporary file first, then renamed.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| ZooError::malformed(path, error.to_string()))?;
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| ZooError::malformed(path, error.to_string()))?;
         text.push(b'\n');
         let temporary = path.with_extension("json.tmp");
         fs::write(&temporary, text)

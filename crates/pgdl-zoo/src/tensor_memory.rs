@@ -16,10 +16,7 @@ pub(crate) fn element_count(shape: &[i64]) -> Result<usize> {
 }
 
 /// A new contiguous CPU tensor of `shape`, all zero, whose elements `fill` then writes.
-pub(crate) fn filled<T: Element>(
-    shape: &[i64],
-    fill: impl FnOnce(&mut [T]) -> Result<()>,
-) -> Result<Tensor> {
+pub(crate) fn filled<T: Element>(shape: &[i64], fill: impl FnOnce(&mut [T]) -> Result<()>) -> Result<Tensor> {
     let count = element_count(shape)?;
     let tensor = Tensor::f_zeros(shape, (T::KIND, Device::Cpu))?;
     let elements: &mut [T] = match pointer::<T>(&tensor) {

@@ -96,7 +96,8 @@ pub struct Example {
 impl Example {
     /// Parses a record's payload. The error says what is wrong with it.
     pub fn parse(payload: Vec<u8>) -> Result<Self, String> {
-        let example = ExampleProto::decode(Bytes::from(payload)).map_err(|error| format!("is no Example: {error}"))?;
+        let example =
+            ExampleProto::decode(Bytes::from(payload)).map_err(|error| format!("is no Example: {error}"))?;
         let features = example.features.unwrap_or_default().feature;
         let inputs = tensor(&features, INPUTS, DT_FLOAT)?;
         let (shape, count) = shape(&inputs, INPUTS)?;
@@ -134,7 +135,11 @@ impl Example {
     /// Writes the input into `values`, which must have as many elements as the shape.
     pub fn decode_into(&self, values: &mut [f32]) -> Result<(), String> {
         if values.len() != self.count {
-            return Err(format!("has an `{INPUTS}` of shape {:?} among inputs of {} values", self.shape, values.len()));
+            return Err(format!(
+                "has an `{INPUTS}` of shape {:?} among inputs of {} values",
+                self.shape,
+                values.len()
+            ));
         }
         if !self.inputs.tensor_content.is_empty() {
             for (value, bytes) in values.iter_mut().zip(self.inputs.tensor_content.chunks_exact(4)) {
@@ -175,7 +180,10 @@ pub fn serialize(shape: &[i64], values: &[f32], label: i32) -> Vec<u8> {
 fn tensor(features: &BTreeMap<String, FeatureProto>, name: &str, dtype: i32) -> Result<TensorProto, String> {
     let feature = features.get(name).ok_or_else(|| {
         let found: Vec<_> = features.keys().map(String::as_str).take(8).collect();
-        format!("has no feature `{name}` (it has: {})", if found.is_empty() { "none".into() } else { found.join(", ") })
+        format!(
+            "has no feature `{name}` (it has: {})",
+            if found.is_empty() { "none".into() } else { found.join(", ") }
+        )
     })?;
     let values = feature.bytes_list.as_ref().map_or(&[][..], |list| &list.value);
     let [bytes] = values else {
@@ -253,7 +261,8 @@ mod tests {
     fn both_payload_forms_are_read() {
         let content = [&[0x22, 12][..], &[0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]].concat();
         let packed = [&[0x2a, 12][..], &content[2..]].concat();
-        let single = [&[0x2d][..], &content[2..6], &[0x2d], &content[6..10], &[0x2d], &content[10..]].concat();
+        let single =
+            [&[0x2d][..], &content[2..6], &[0x2d], &content[6..10], &[0x2d], &content[10..]].concat();
         let in_content = [&[8, 3, 0x12, 0, 0x22, 4][..], &[2, 0, 0, 0]].concat();
         for inputs in [content, packed, single] {
             for output in [&LABEL_2[..], &in_content, &[8, 3, 0x38, 2]] {
@@ -289,7 +298,7 @@ mod tests {
             assert!(error.contains(part), "`{error}` does not contain `{part}`");
         };
         says(&[], "no feature `inputs`");
-        says(&[sound.clone()], "no feature `output` (it has: inputs)");
+        says(std::slice::from_ref(&sound), "no feature `output` (it has: inputs)");
         says(&[entry("inputs", &[8, 2]), label.clone()], "DT_DOUBLE, not DT_FLOAT");
         says(&[entry("inputs", &[8, 99]), label.clone()], "type 99");
         says(&[sound.clone(), entry("output", &[8, 9, 0x50, 1])], "DT_INT64, not DT_INT32");

@@ -68,7 +68,9 @@ pub fn read_images(images: &Path, labels: &Path) -> Result<Images> {
 pub fn write(path: &Path, array: &IdxArray) -> Result<()> {
     let axes = u8::try_from(array.shape.len());
     let sizes: Option<Vec<u32>> = array.shape.iter().map(|size| u32::try_from(*size).ok()).collect();
-    let (Ok(axes), Some(sizes), true) = (axes, sizes, element_count(&array.shape) == Some(array.values.len())) else {
+    let (Ok(axes), Some(sizes), true) =
+        (axes, sizes, element_count(&array.shape) == Some(array.values.len()))
+    else {
         return Err(ZooError::Invalid(format!(
             "{} values with the axes {:?} are no idx array",
             array.values.len(),
@@ -91,7 +93,11 @@ fn decode(path: &Path, mut reader: impl Read, at_most: u64) -> Result<IdxArray> 
         return Err(ZooError::malformed(path, format!("begins with {head:02x?}, which is not idx")));
     };
     if kind != UNSIGNED_BYTE {
-        return Err(ZooError::unsupported(path, format!("idx element type {kind:#04x}"), "unsigned bytes (0x08)"));
+        return Err(ZooError::unsupported(
+            path,
+            format!("idx element type {kind:#04x}"),
+            "unsigned bytes (0x08)",
+        ));
     }
     let mut shape = Vec::with_capacity(usize::from(axes));
     for _ in 0..axes {
@@ -108,7 +114,10 @@ fn decode(path: &Path, mut reader: impl Read, at_most: u64) -> Result<IdxArray> 
     reader.take(count as u64 + 1).read_to_end(&mut values).map_err(broken)?;
     if values.len() != count {
         let held = if values.len() > count { "more".to_owned() } else { values.len().to_string() };
-        return Err(ZooError::malformed(path, format!("claims the axes {shape:?}, {count} bytes, and holds {held}")));
+        return Err(ZooError::malformed(
+            path,
+            format!("claims the axes {shape:?}, {count} bytes, and holds {held}"),
+        ));
     }
     Ok(IdxArray { shape, values })
 }

@@ -26,8 +26,8 @@ impl Images {
     /// # Errors
     /// When the number of pixels is not that of as many images as there are labels.
     pub fn new(path: &Path, shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
-        let needed = shape.iter().try_fold(labels.len(), |product, size| product.checked_mul(*size));
-        if needed != Some(pixels.len()) {
+        let size = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+        if size.and_then(|size| size.checked_mul(labels.len())) != Some(pixels.len()) {
             return Err(ZooError::malformed(
                 path,
                 format!("{} bytes are not {} images of {shape:?}", pixels.len(), labels.len()),
@@ -66,7 +66,11 @@ impl Images {
     }
 
     /// The images at `indices`, in that order, as network inputs.
-    pub fn dataset(&self, transform: &Transform, indices: impl IntoIterator<Item = usize>) -> Result<Dataset> {
+    pub fn dataset(
+        &self,
+        transform: &Transform,
+        indices: impl IntoIterator<Item = usize>,
+    ) -> Result<Dataset> {
         let indices: Vec<usize> = indices.into_iter().collect();
         if let Some(index) = indices.iter().find(|index| **index >= self.len()) {
             return Err(ZooError::Invalid(format!("there is no image {index} among {}", self.len())));
@@ -140,7 +144,9 @@ impl Transform {
             .map(|(mean, std)| std::array::from_fn(|byte| (byte as f32 * scale - mean) / std))
             .collect();
         if table.iter().flatten().any(|value| !value.is_finite()) {
-            return Err(ZooError::Invalid(format!("the transform {self:?} gives values that are not finite")));
+            return Err(ZooError::Invalid(format!(
+                "the transform {self:?} gives values that are not finite"
+            )));
         }
         Ok(table)
     }
@@ -186,5 +192,6 @@ mod tests {
     fn pixels_must_match_labels() {
         assert!(Images::new(Path::new("made"), [1, 2, 2], vec![0; 7], vec![0; 2]).is_err());
         assert!(Images::new(Path::new("made"), [usize::MAX, 2, 2], vec![0; 7], vec![0; 2]).is_err());
+        assert!(Images::new(Path::new("made"), [usize::MAX, 2, 2], vec![], vec![]).is_err());
     }
 }

@@ -110,7 +110,8 @@ pub fn read(path: &Path, wanted: &[&str]) -> Result<Vec<Matrix>> {
     let mut file = BufReader::new(File::open(path).map_err(io)?);
     let size = file.get_ref().metadata().map_err(io)?.len();
     let mut header = [0; HEADER as usize];
-    file.read_exact(&mut header).map_err(|_| ZooError::malformed(path, "shorter than a MAT-file's header"))?;
+    file.read_exact(&mut header)
+        .map_err(|_| ZooError::malformed(path, "shorter than a MAT-file's header"))?;
     match (&header[124..126], &header[126..128]) {
         ([0, 1], b"IM") => {}
         ([0, 2], b"IM") => return Err(ZooError::unsupported(path, "a MAT-file of version 7.3", "level 5")),
@@ -122,8 +123,13 @@ pub fn read(path: &Path, wanted: &[&str]) -> Result<Vec<Matrix>> {
     while position < size && matrices.len() < wanted.len() {
         file.seek(SeekFrom::Start(position)).map_err(io)?;
         let tag = Tag::read(path, &mut file)?;
-        let Some(end) = position.checked_add(8 + tag.bytes).filter(|end| *end <= size && tag.inline.is_none()) else {
-            return Err(ZooError::malformed(path, format!("the element at byte {position} reaches past the end")));
+        let Some(end) =
+            position.checked_add(8 + tag.bytes).filter(|end| *end <= size && tag.inline.is_none())
+        else {
+            return Err(ZooError::malformed(
+                path,
+                format!("the element at byte {position} reaches past the end"),
+            ));
         };
         let body = (&mut file).take(tag.bytes);
         let found = match tag.kind {
@@ -191,7 +197,11 @@ impl Tag {
             return Err(ZooError::malformed(path, format!("an element claims {} bytes", self.bytes)));
         }
         let mut contents = Vec::new();
-        reader.by_ref().take(self.bytes).read_to_end(&mut contents).map_err(|error| ends_early(path, &error))?;
+        reader
+            .by_ref()
+            .take(self.bytes)
+            .read_to_end(&mut contents)
+            .map_err(|error| ends_early(path, &error))?;
         if contents.len() as u64 != self.bytes {
             return Err(ZooError::malformed(path, format!("ends within an element of {} bytes", self.bytes)));
         }
@@ -207,7 +217,10 @@ fn matrix(path: &Path, reader: &mut impl Read, size: u64, wanted: &[&str]) -> Re
     let mut part = |kind: Option<u32>, limit: u64| -> Result<(Tag, Vec<u8>)> {
         let tag = Tag::read(path, reader)?;
         if kind.is_some_and(|kind| kind != tag.kind) {
-            return Err(ZooError::malformed(path, format!("an element of type {} is not in its place", tag.kind)));
+            return Err(ZooError::malformed(
+                path,
+                format!("an element of type {} is not in its place", tag.kind),
+            ));
         }
         let contents = tag.contents(path, reader, limit.min(size))?;
         Ok((tag, contents))
@@ -239,7 +252,10 @@ fn matrix(path: &Path, reader: &mut impl Read, size: u64, wanted: &[&str]) -> Re
         needed == Some(bytes.len())
     });
     let Some(shape) = shape else {
-        return Err(ZooError::malformed(path, format!("`{name}`: {} bytes do not fill its axes", bytes.len())));
+        return Err(ZooError::malformed(
+            path,
+            format!("`{name}`: {} bytes do not fill its axes", bytes.len()),
+        ));
     };
     Ok(Some(Matrix { name, shape, values: Values { kind, bytes } }))
 }

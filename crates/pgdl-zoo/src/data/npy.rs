@@ -35,7 +35,8 @@ pub fn read_npz(path: &Path, name: &str) -> Result<Tensor> {
     let io = |source| ZooError::io(path, source);
     let file = File::open(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
-    let broken = |error: zip::result::ZipError| ZooError::malformed(path, format!("is no sound zip: {error}"));
+    let broken =
+        |error: zip::result::ZipError| ZooError::malformed(path, format!("is no sound zip: {error}"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     let names = array_names(&archive);
     let wanted = [format!("{name}.npy"), name.to_owned()];
@@ -90,7 +91,9 @@ pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
         Kind::Int => ("<i4", bytes_of(tensor, i32::to_le_bytes)?),
         Kind::Int64 => ("<i8", bytes_of(tensor, i64::to_le_bytes)?),
         Kind::Uint8 => ("|u1", bytes_of(tensor, u8::to_le_bytes)?),
-        kind => return Err(ZooError::unsupported(path, format!("writing elements of type {kind:?}"), SUPPORTED)),
+        kind => {
+            return Err(ZooError::unsupported(path, format!("writing elements of type {kind:?}"), SUPPORTED));
+        }
     };
     let temporary = path.with_extension("npy.tmp");
     let written = File::create(&temporary).and_then(|mut file| {
@@ -104,7 +107,10 @@ fn array_names<R: Read + std::io::Seek>(archive: &ZipArchive<R>) -> Vec<String> 
     archive.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned()).collect()
 }
 
-fn bytes_of<T: Element + Copy + Sync, const N: usize>(tensor: &Tensor, bytes: impl Fn(T) -> [u8; N]) -> Result<Vec<u8>> {
+fn bytes_of<T: Element + Copy + Sync, const N: usize>(
+    tensor: &Tensor,
+    bytes: impl Fn(T) -> [u8; N],
+) -> Result<Vec<u8>> {
     with_elements(tensor, |values: &[T]| values.iter().flat_map(|value| bytes(*value)).collect())
 }
 
@@ -144,7 +150,9 @@ fn decode(path: &Path, name: Option<&str>, mut reader: impl Read, at_most: u64) 
             reader.read_exact(&mut length).map_err(broken)?;
             u64::from(u32::from_le_bytes(length))
         }
-        version => return Err(ZooError::unsupported(path, format!(".npy version {version}"), "versions 1 to 3")),
+        version => {
+            return Err(ZooError::unsupported(path, format!(".npy version {version}"), "versions 1 to 3"));
+        }
     };
     if length > LONGEST_HEADER {
         return Err(wrong(format!("claims a header of {length} bytes")));
@@ -173,8 +181,11 @@ fn decode(path: &Path, name: Option<&str>, mut reader: impl Read, at_most: u64) 
         return Err(wrong(format!("needs {needed} bytes for the shape {:?} and holds {held}", header.shape)));
     }
     // The other order of axes in memory is that of the transposed array.
-    let stored: Vec<i64> =
-        if header.fortran_order { header.shape.iter().rev().copied().collect() } else { header.shape.clone() };
+    let stored: Vec<i64> = if header.fortran_order {
+        header.shape.iter().rev().copied().collect()
+    } else {
+        header.shape.clone()
+    };
     let tensor = match kind {
         Kind::Float => elements(&stored, &bytes, big_endian, f32::from_le_bytes),
         Kind::Double => elements(&stored, &bytes, big_endian, f64::from_le_bytes),
@@ -256,7 +267,8 @@ impl Header {
                     after
                 }
                 "fortran_order" if fortran_order.is_none() => {
-                    let (value, word) = if rest.starts_with("True") { (true, "True") } else { (false, "False") };
+                    let (value, word) =
+                        if rest.starts_with("True") { (true, "True") } else { (false, "False") };
                     fortran_order = Some(value);
                     rest.strip_prefix(word)?
                 }
@@ -264,9 +276,13 @@ impl Header {
                     let (inside, after) = rest.strip_prefix('(')?.split_once(')')?;
                     let sizes = inside.trim().strip_suffix(',').unwrap_or(inside.trim());
                     // Python 2 wrote long integers with an `L`.
-                    let size = |size: &str| size.trim().trim_end_matches('L').parse().ok().filter(|size| *size >= 0);
-                    let sizes: Option<Vec<i64>> =
-                        if sizes.trim().is_empty() { Some(Vec::new()) } else { sizes.split(',').map(size).collect() };
+                    let size =
+                        |size: &str| size.trim().trim_end_matches('L').parse().ok().filter(|size| *size >= 0);
+                    let sizes: Option<Vec<i64>> = if sizes.trim().is_empty() {
+                        Some(Vec::new())
+                    } else {
+                        sizes.split(',').map(size).collect()
+                    };
                     shape = Some(sizes?);
                     after
                 }
@@ -321,7 +337,8 @@ mod tests {
 
     fn with_header(version: u8, header: &str, elements: &[u8]) -> Vec<u8> {
         let length = header.len() as u32;
-        let length = if version == 1 { (length as u16).to_le_bytes().to_vec() } else { length.to_le_bytes().to_vec() };
+        let length =
+            if version == 1 { (length as u16).to_le_bytes().to_vec() } else { length.to_le_bytes().to_vec() };
         [MAGIC, &[version, 0][..], &length, header.as_bytes(), elements].concat()
     }
 
@@ -350,14 +367,18 @@ mod tests {
                 let elements: Vec<u8> = number(bytes, big).collect();
                 let c = format!("{{'descr': '{descr}', 'fortran_order': False, {shape}, }}\n");
                 let read = npy(&with_header(version, &c, &elements)).unwrap();
-                assert_eq!((read.kind(), read.size(), doubles(&read)), (kind, vec![2, 3], vec![0., 1., 2., 3., 4., 5.]));
+                assert_eq!(
+                    (read.kind(), read.size(), doubles(&read)),
+                    (kind, vec![2, 3], vec![0., 1., 2., 3., 4., 5.])
+                );
                 // Other order of keys, double quotes, long integers, no trailing comma.
                 let f = format!("{{\"shape\": (2L, 3L), \"fortran_order\": True, \"descr\": \"{descr}\"}}");
                 let read = npy(&with_header(version, &f, &elements)).unwrap();
                 assert_eq!((read.size(), doubles(&read)), (vec![2, 3], vec![0., 2., 4., 1., 3., 5.]));
             }
         }
-        let scalar = with_header(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (), }", &1.5f64.to_le_bytes());
+        let scalar =
+            with_header(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (), }", &1.5f64.to_le_bytes());
         let read = npy(&scalar).unwrap();
         assert_eq!((read.size(), doubles(&read)), (vec![], vec![1.5]));
     }
@@ -416,9 +437,15 @@ mod tests {
     #[test]
     fn claims_are_not_believed() {
         let claim = |descr: &str, shape: &str| {
-            with_header(1, &format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}"), &[0; 16])
+            with_header(
+                1,
+                &format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}"),
+                &[0; 16],
+            )
         };
-        for shape in ["1000000000000,", "9223372036854775807, 9223372036854775807", "-1,", "1e3,", "2, x", "0, 99"] {
+        for shape in
+            ["1000000000000,", "9223372036854775807, 9223372036854775807", "-1,", "1e3,", "2, x", "0, 99"]
+        {
             assert!(npy(&claim("<f4", shape)).is_err(), "{shape}");
             let zip = archive(&[("x.npy", &claim("<f4", shape))], CompressionMethod::Deflated);
             assert!(file(&zip, |path| read_npz(path, "x")).is_err(), "{shape}");

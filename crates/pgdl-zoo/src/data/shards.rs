@@ -101,7 +101,10 @@ pub fn count(folder: &Path) -> Result<usize> {
 /// When `data` is empty, `per_shard` is 0, a label does not fit in 32 bits, or `folder` holds shards already.
 pub fn write(folder: &Path, data: &Dataset, per_shard: usize) -> Result<Vec<PathBuf>> {
     if data.is_empty() || per_shard == 0 {
-        return Err(ZooError::Invalid(format!("cannot write {} samples as shards of {per_shard}", data.len())));
+        return Err(ZooError::Invalid(format!(
+            "cannot write {} samples as shards of {per_shard}",
+            data.len()
+        )));
     }
     fs::create_dir_all(folder).map_err(|source| ZooError::io(folder, source))?;
     if paths(folder).is_ok() {
@@ -113,7 +116,9 @@ pub fn write(folder: &Path, data: &Dataset, per_shard: usize) -> Result<Vec<Path
     for (shard, labels) in labels.chunks(per_shard).enumerate() {
         let path = folder.join(format!("shard_{shard}.{EXTENSION}"));
         let part = data.inputs.f_narrow(0, (shard * per_shard) as i64, labels.len() as i64)?;
-        with_elements(&part.f_to_kind(Kind::Float)?, |values: &[f32]| write_shard(&path, &shape, values, labels))??;
+        with_elements(&part.f_to_kind(Kind::Float)?, |values: &[f32]| {
+            write_shard(&path, &shape, values, labels)
+        })??;
         written.push(path);
     }
     Ok(written)
@@ -142,7 +147,10 @@ fn first_shape(paths: &[PathBuf]) -> Result<Vec<i64>> {
             return Ok(example.shape().to_vec());
         }
     }
-    Err(ZooError::malformed(paths.first().map_or(Path::new(""), PathBuf::as_path), "the shards hold no record"))
+    Err(ZooError::malformed(
+        paths.first().map_or(Path::new(""), PathBuf::as_path),
+        "the shards hold no record",
+    ))
 }
 
 fn read_shard(path: &Path, shape: &[i64], values: &mut [f32], labels: &mut [i64]) -> Result<()> {
@@ -205,8 +213,10 @@ mod tests {
     use super::*;
 
     fn data(samples: i64) -> Dataset {
-        let inputs = Tensor::arange(samples * 12, (Kind::Float, tch::Device::Cpu)).reshape([samples, 2, 2, 3]);
-        Dataset::new(inputs / 7, Tensor::arange(samples, (Kind::Int64, tch::Device::Cpu)).remainder(5)).unwrap()
+        let inputs =
+            Tensor::arange(samples * 12, (Kind::Float, tch::Device::Cpu)).reshape([samples, 2, 2, 3]);
+        Dataset::new(inputs / 7, Tensor::arange(samples, (Kind::Int64, tch::Device::Cpu)).remainder(5))
+            .unwrap()
     }
 
     #[test]
@@ -224,9 +234,13 @@ mod tests {
 
     #[test]
     fn names_are_ordered_by_number() {
-        let mut names = ["shard_10", "shard_9", "shard_09a", "shard_1", "a", "shard", "shard_100000000000000000000"];
+        let mut names =
+            ["shard_10", "shard_9", "shard_09a", "shard_1", "a", "shard", "shard_100000000000000000000"];
         names.sort_by(|a, b| numeric_order(a, b));
-        assert_eq!(names, ["a", "shard", "shard_1", "shard_9", "shard_09a", "shard_10", "shard_100000000000000000000"]);
+        assert_eq!(
+            names,
+            ["a", "shard", "shard_1", "shard_9", "shard_09a", "shard_10", "shard_100000000000000000000"]
+        );
     }
 
     #[test]

@@ -194,8 +194,9 @@ mod tests {
         let whole = written(&[vec![1, 2, 3], vec![], vec![4; 40]]);
         let ends = [0, 19, 35, whole.len()];
         for length in 0..=whole.len() {
-            let (read, counted) =
-                with_file(&whole[..length], |path| (payloads(path), RecordReader::open(path).unwrap().count()));
+            let (read, counted) = with_file(&whole[..length], |path| {
+                (payloads(path), RecordReader::open(path).unwrap().count())
+            });
             match ends.iter().position(|end| *end == length) {
                 Some(records) => {
                     assert_eq!(read.unwrap().len(), records);

@@ -253,7 +253,11 @@ impl NamedData {
             (Format::Idx, [images, labels]) => idx::read_images(images, labels)?,
             (Format::Svhn, [path]) => svhn::read(path)?,
             (_, paths) => {
-                return Err(ZooError::Invalid(format!("{} lists {} files for {split}", self.name, paths.len())));
+                return Err(ZooError::Invalid(format!(
+                    "{} lists {} files for {split}",
+                    self.name,
+                    paths.len()
+                )));
             }
         };
         let stray = images.labels.iter().find(|label| usize::from(**label) >= self.classes);
@@ -284,10 +288,18 @@ mod tests {
         let names: HashSet<_> = CATALOGUE.iter().map(|data| data.name).collect();
         assert_eq!(names.len(), CATALOGUE.len());
         for data in CATALOGUE {
-            assert!(data.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'));
+            assert!(
+                data.name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            );
             assert!(!data.sources.is_empty(), "{} has no source", data.name);
             for file in data.files {
-                assert!(file.md5.len() == 32 && file.md5.bytes().all(|byte| byte.is_ascii_hexdigit()), "{}", file.name);
+                assert!(
+                    file.md5.len() == 32 && file.md5.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                    "{}",
+                    file.name
+                );
             }
             let sums: HashSet<_> = data.files.iter().map(|file| file.md5).collect();
             assert_eq!(sums.len(), data.files.len(), "{}", data.name);

@@ -71,19 +71,23 @@ impl<'a> Unpacking<'a> {
 
     /// What the user put into the data set's folder in another form: compressed, in a subfolder, as the archive.
     /// Files there that do not serve are no reason to stop; only an error of this machine is.
-    pub(super) fn from_users_files(&mut self, sources: &[Source], progress: Progress<'_>) -> Result<(), ZooError> {
+    pub(super) fn take_users_files(
+        &mut self,
+        sources: &[Source],
+        progress: Progress<'_>,
+    ) -> Result<(), ZooError> {
         let mut folders = vec![self.folder.to_path_buf()];
         let entries = fs::read_dir(self.folder).map_err(|error| ZooError::io(self.folder, error))?;
         folders.extend(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()));
         folders.retain(|path| path != self.scratch);
         folders.sort();
         for folder in &folders {
-            let mut outcomes = vec![self.from_folder(folder, progress)];
+            let mut outcomes = vec![self.take_folder(folder, progress)];
             for source in sources {
                 let Source::Archive(url) = source else { continue };
                 let archive = folder.join(last_component(url));
                 if !self.is_complete() && archive.is_file() {
-                    outcomes.push(self.from_gzip_tar(&archive, progress));
+                    outcomes.push(self.take_gzip_tar(&archive, progress));
                 }
             }
             for outcome in outcomes {
@@ -96,7 +100,7 @@ impl<'a> Unpacking<'a> {
     }
 
     /// Copies from a folder that holds the files, plain or with the suffix `.gz`.
-    pub(super) fn from_folder(&mut self, from: &Path, progress: Progress<'_>) -> Result<(), SourceError> {
+    pub(super) fn take_folder(&mut self, from: &Path, progress: Progress<'_>) -> Result<(), SourceError> {
         let mut worst = Ok(());
         for file in self.missing() {
             let plain = from.join(file.name);
@@ -118,13 +122,17 @@ impl<'a> Unpacking<'a> {
     }
 
     /// Stores the missing files that a gzip-compressed tar holds.
-    pub(super) fn from_gzip_tar(&mut self, archive: &Path, progress: Progress<'_>) -> Result<(), SourceError> {
+    pub(super) fn take_gzip_tar(
+        &mut self,
+        archive: &Path,
+        progress: Progress<'_>,
+    ) -> Result<(), SourceError> {
         let opened = File::open(archive).map_err(|error| SourceError::local(archive, error))?;
-        self.from_tar(&mut MultiGzDecoder::new(BufReader::new(opened)), progress)
+        self.take_tar(&mut MultiGzDecoder::new(BufReader::new(opened)), progress)
     }
 
     /// Stores the missing files that a tar holds, in whatever folder of it.
-    pub(super) fn from_tar(&mut self, tar: &mut dyn Read, progress: Progress<'_>) -> Result<(), SourceError> {
+    pub(super) fn take_tar(&mut self, tar: &mut dyn Read, progress: Progress<'_>) -> Result<(), SourceError> {
         let broken = |error: std::io::Error| SourceError::Remote(format!("the archive is damaged: {error}"));
         let mut archive = tar::Archive::new(tar.take(self.largest_archive()));
         for entry in archive.entries().map_err(broken)? {
@@ -161,7 +169,8 @@ impl<'a> Unpacking<'a> {
         compressed: bool,
         progress: Progress<'_>,
     ) -> Result<(), SourceError> {
-        let opened = File::open(path).map_err(|error| SourceError::Remote(format!("{}: {error}", path.display())))?;
+        let opened =
+            File::open(path).map_err(|error| SourceError::Remote(format!("{}: {error}", path.display())))?;
         let mut reader = BufReader::new(opened);
         if compressed {
             self.store(file, &mut MultiGzDecoder::new(reader), progress)

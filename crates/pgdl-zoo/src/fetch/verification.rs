@@ -95,7 +95,10 @@ impl Verified {
         self.stamps.insert(file.name.to_owned(), stamp);
         let Ok(text) = serde_json::to_vec_pretty(&self.stamps) else { return };
         let temporary = self.folder.join(format!("{MEMORY}.{}", std::process::id()));
-        if fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, self.folder.join(MEMORY))).is_err() {
+        if fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, self.folder.join(MEMORY)))
+            .is_err()
+        {
             let _ = fs::remove_file(&temporary);
         }
     }
