@@ -27,7 +27,7 @@ use crate::probe::{Evaluation, Probe, ProbeInput};
 use crate::registry::{Registry, Resolved};
 
 pub use changes::{rescale_layers, scale_before_batch_norm, scale_logits};
-pub use specimen::{Specimen, tiny_networks};
+pub use specimen::{Specimen, tiny_networks, with_outputs};
 
 /// Relative difference that rounding in f64 explains, in whatever order sums are taken.
 const ROUNDING: f64 = 1e-9;

@@ -69,6 +69,31 @@ pub fn tiny_networks() -> Result<Vec<Specimen>, MeasureError> {
     ])
 }
 
+/// What to make a probe of, with given outputs: a network that returns its input, fed with `outputs`, `[n][C]`, f32.
+///
+/// # Errors
+/// The rows differ in length, or there are not as many labels; libtorch refuses.
+pub fn with_outputs<const C: usize>(outputs: &[[f32; C]], labels: &[i64]) -> Result<ProbeInput, MeasureError> {
+    let classes = C as i64;
+    let layer = Layer::Dense(Dense { units: classes, use_bias: false, activation: Activation::Linear });
+    let weights = vec![vec![Tensor::f_eye(classes, (Kind::Float, Device::Cpu))?]];
+    let inputs = Tensor::f_from_slice(outputs.as_flattened())?.f_reshape([-1, classes])?;
+    let train = Dataset::new(inputs, Tensor::f_from_slice(labels)?)
+        .map_err(|error| MeasureError::Failed(error.to_string()))?;
+    Ok(ProbeInput {
+        network: Network::new(Architecture::sequential(vec![classes], vec![layer])?, weights)?,
+        network_id: 0,
+        initial: None,
+        train_size: train.len(),
+        train,
+        test_inputs: None,
+        truth: None,
+        seed: 0,
+        deadline: None,
+        batch_size: 1000,
+    })
+}
+
 fn convolutional() -> Result<Architecture, MeasureError> {
     let layers = vec![
         conv(4, [1, 1], Padding::Same, Activation::Relu),
