@@ -1,5 +1,51 @@
 //! Plans, workers and records: measures evaluated on the networks of a zoo.
+//!
+//! ```text
+//! zoo ─ Plan: networks × measures, minus what valid records hold ─ execute ─ records.jsonl ─ answers
+//!                                                                     │
+//!                       worker processes: one network in memory, all its measures on one probe
+//! ```
+//! The parent keeps the clock and the records; the workers compute. A worker that fails, crashes or takes too long costs
+//! one record its value and the run nothing. Records are appended as they are made, so that a run that ends at any
+//! moment goes on where it stopped.
+//!
+//! A program that evaluates needs two calls: [`worker_main`] when its first argument is [`WORKER_ARGUMENT`], and
+//! [`execute`] otherwise.
 
+mod budget;
+mod error;
+mod execute;
+mod folder;
+mod interrupt;
+mod journal;
+mod libtorch;
+mod memory;
+mod merge;
+mod panics;
+mod plan;
+mod process;
+mod progress;
+mod protocol;
 mod record;
+mod shard;
+mod slot;
+mod stdio;
+mod utc;
+mod worker;
 
-pub use record::{Detail, Key, LayerValue, LineError, Passes, Record, SCHEMA, Status};
+pub use budget::{Budget, BudgetUnit};
+pub use error::{Result, RunError};
+pub use execute::{End, ExecuteOptions, Summary, execute};
+pub use folder::{Claim, RECORDS_FILE, RUNS_DIR_VARIABLE, RunContext, RunFolder};
+pub use interrupt::Interrupt;
+pub use journal::{Contents, DamagedLine, Journal, read_records};
+pub use libtorch::libtorch_version;
+pub use merge::{Merged, merge};
+pub use pgdl_measure::{Detail, LayerDetail, Passes};
+pub use plan::{Plan, PlanOptions, Question, Reuse, Subject, ZooIdentity};
+pub use process::WorkerCommand;
+pub use progress::{Event, Progress, Standing, Unwatched};
+pub use protocol::{Dtype, WORKER_ARGUMENT};
+pub use record::{Key, LineError, Record, SCHEMA, Status};
+pub use shard::Shard;
+pub use worker::worker_main;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use pgdl_measure::{Detail, LayerDetail, Passes};
+use serde::{Deserialize, Serialize};
 
 /// The format of the records this build writes. It rises when a field is added or changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -61,83 +62,6 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a measure used, in passes over the full sample: 0.5 is a pass over half of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Passes {
-    /// Forward passes.
-    pub forward: f64,
-    /// Backward passes (each counted beside the forward pass it needs).
-    pub backward: f64,
-    /// Hessian-vector products.
-    pub hvp: f64,
-}
-
-/// The part of a value that one layer contributes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LayerValue {
-    /// The layer's name in the network.
-    pub layer: String,
-    /// Its part; `None` where it is not finite.
-    pub value: Option<f64>,
-}
-
-/// A further fact about an evaluation: a finite number or a text.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Detail {
-    /// A finite number.
-    Number(f64),
-    /// A text.
-    Text(String),
-}
-
-impl Detail {
-    /// A number as a detail; one that is not finite becomes its name (`NaN`, `inf`, `-inf`).
-    pub fn number(value: f64) -> Detail {
-        if value.is_finite() { Detail::Number(value) } else { Detail::Text(value.to_string()) }
-    }
-}
-
-impl Serialize for Detail {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Detail::Number(value) => serializer.serialize_f64(*value),
-            Detail::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Detail {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct DetailVisitor;
-
-        impl de::Visitor<'_> for DetailVisitor {
-            type Value = Detail;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number or a text")
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Detail, E> {
-                Ok(Detail::number(value))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Detail, E> {
-                Ok(Detail::Number(value as f64))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Detail, E> {
-                Ok(Detail::Number(value as f64))
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Detail, E> {
-                Ok(Detail::Text(value.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_any(DetailVisitor)
-    }
-}
-
 /// One evaluated (network, measure): value, status, cost and provenance.
 ///
 /// The fields come in three kinds: what was asked (`network` … `threads`), what came out (`status` … `passes`), and
@@ -189,7 +113,7 @@ pub struct Record {
     pub message: Option<String>,
     /// What single layers contribute, where the measure is made of layers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub layers: Vec<LayerValue>,
+    pub layers: Vec<LayerDetail>,
     /// Further facts, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, Detail>,
@@ -315,7 +239,7 @@ impl Record {
         if !finite(self.value) || !finite(self.standard_error) || !self.seconds.is_finite() {
             return Err(LineError::Inconsistent("numbers are finite"));
         }
-        if !self.layers.iter().all(|layer| finite(layer.value)) {
+        if !self.layers.iter().all(|layer| layer.value.is_finite()) {
             return Err(LineError::Inconsistent("the values of layers are finite"));
         }
         if self.details.values().any(|detail| matches!(detail, Detail::Number(value) if !value.is_finite())) {
@@ -356,10 +280,10 @@ pub(crate) mod tests {
             value: status.is_ok().then_some(0.1 + 0.2),
             standard_error: None,
             message: (!status.is_ok()).then(|| "a reason\nin two lines".to_owned()),
-            layers: vec![LayerValue { layer: "dense".into(), value: Some(-1e-300) }],
+            layers: vec![LayerDetail { layer: "dense".into(), value: -1e-300 }],
             details: BTreeMap::from([
-                ("kept".to_owned(), Detail::number(3.0)),
-                ("ratio".to_owned(), Detail::number(f64::INFINITY)),
+                ("kept".to_owned(), Detail::Number(3.0)),
+                ("variant".to_owned(), Detail::Text("as_coded".into())),
             ]),
             passes: Passes { forward: 1.0, backward: 0.0, hvp: 0.0 },
             seconds: 0.25,
@@ -385,7 +309,9 @@ pub(crate) mod tests {
         assert!(record.to_line().is_err());
         record.value = None;
         assert!(record.to_line().is_err());
-        assert_eq!(Detail::number(f64::NAN), Detail::Text("NaN".into()));
+        let mut record = sample_record(7, "l2_norm", Status::Ok);
+        record.details.insert("ratio".into(), Detail::Number(f64::INFINITY));
+        assert!(record.to_line().is_err());
     }
 
     #[test]
