@@ -6,7 +6,6 @@
 //! re-exported.
 
 pub mod contract;
-pub mod did_you_mean;
 pub mod error;
 pub mod explain;
 pub mod generator;
@@ -24,6 +23,7 @@ pub mod sums;
 pub mod truth;
 
 pub use pgdl_network as network;
+pub use pgdl_zoo::did_you_mean;
 pub use pgdl_zoo::{Dataset, HyperValue};
 pub use rand;
 pub use tch;

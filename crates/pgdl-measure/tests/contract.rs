@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pgdl_measure::rand::Rng;
 use pgdl_measure::tch::Kind;
 use pgdl_measure::{
-    Accuracy, Effect, Invariances, Losses, Margins, Measure, MeasureError, MeasureInfo, Measured, Need, Probe, Registry,
-    contract,
+    Accuracy, Effect, Invariances, Losses, Margins, Measure, MeasureError, MeasureInfo, Measured, Need,
+    Probe, Registry, contract,
 };
 
 const HONEST: MeasureInfo = MeasureInfo {
@@ -103,7 +103,10 @@ fn undeclared_dependence_is_found() {
     found(&violations(MeasureInfo { needs, ..HONEST }, mean_loss), "depends on labels");
     let text = violations(HONEST, |probe| Ok(Measured::value(f64::from(u8::from(probe.initial().is_ok())))));
     found(&text, "depends on initial weights");
-    found(&violations(HONEST, |probe| Ok(Measured::value(probe.generator("x").random()))), "depends on the seed");
+    found(
+        &violations(HONEST, |probe| Ok(Measured::value(probe.generator("x").random()))),
+        "depends on the seed",
+    );
     let needs: &'static [Need] = &[Need::Labels, Need::InitialWeights];
     assert_eq!(violations(MeasureInfo { needs, ..HONEST }, mean_loss), "");
     found(&violations(MeasureInfo { stochastic: true, ..HONEST }, mean_loss), "seed changes nothing");
@@ -153,7 +156,8 @@ fn wrong_invariances_are_found() {
         invariances: Invariances { logit_scale: Effect::Homogeneous(degree), ..Invariances::ALL },
         ..HONEST
     };
-    let margin: Evaluate = |probe| Ok(Measured::value(probe.get(&Margins)?.mean(Kind::Double).double_value(&[])));
+    let margin: Evaluate =
+        |probe| Ok(Measured::value(probe.get(&Margins)?.mean(Kind::Double).double_value(&[])));
     assert_eq!(violations(homogeneous(1.0), margin), "");
     found(&violations(homogeneous(2.0), margin), "in proportion");
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use pgdl_measure::contract::{Specimen, tiny_networks};
 use pgdl_measure::rand::Rng;
 use pgdl_measure::{
-    Accuracy, Correct, Effect, Invariances, Logits, Losses, Measure, MeasureError, MeasureInfo, Measured, Need, Passes,
-    Probe, ProbeInput, Quantity, Registry, Resolved,
+    Accuracy, Correct, Effect, Invariances, Logits, Losses, Measure, MeasureError, MeasureInfo, Measured,
+    Need, Passes, Probe, ProbeInput, Quantity, Registry, Resolved,
 };
 
 const INFO: MeasureInfo = MeasureInfo {
@@ -175,7 +175,9 @@ impl Quantity for Snake {
 
 #[test]
 fn a_quantity_that_needs_itself_is_an_error() {
-    assert!(matches!(probe().get(&Snake), Err(MeasureError::Failed(text)) if text.contains("`snake` needs itself")));
+    assert!(
+        matches!(probe().get(&Snake), Err(MeasureError::Failed(text)) if text.contains("`snake` needs itself"))
+    );
 }
 
 #[test]

@@ -25,11 +25,8 @@ fn margins_losses_and_accuracy_by_hand() {
     assert_eq!(*probe.get(&Accuracy).unwrap(), 1.0 / 3.0);
     let losses = numbers(&probe.get(&Losses).unwrap());
     let e = |x: f64| x.exp();
-    let expected = [
-        (e(1.0) + e(3.0) + 1.0).ln() - 3.0,
-        (e(2.0) + e(0.5) + e(1.0)).ln() - 1.0,
-        (2.0 + e(-1.0)).ln(),
-    ];
+    let expected =
+        [(e(1.0) + e(3.0) + 1.0).ln() - 3.0, (e(2.0) + e(0.5) + e(1.0)).ln() - 1.0, (2.0 + e(-1.0)).ln()];
     for (loss, expected) in losses.iter().zip(expected) {
         assert!((loss - expected).abs() < 1e-14, "{loss} {expected}");
     }
@@ -51,7 +48,10 @@ fn logits_that_are_not_finite_are_undefined() {
     let network = input.network.map_weights(|p| Ok(p.tensor.f_mul_scalar(2.0)?)).unwrap();
     let probe = Probe::new(ProbeInput { network, ..input }).unwrap();
     let error = probe.get(&Logits).unwrap_err();
-    assert_eq!(error, MeasureError::Undefined("the network's output is not finite on 1 of 2 samples".to_string()));
+    assert_eq!(
+        error,
+        MeasureError::Undefined("the network's output is not finite on 1 of 2 samples".to_string())
+    );
     assert_eq!(probe.get(&Margins).unwrap_err(), error);
 }
 
@@ -78,7 +78,8 @@ fn the_loss_gradient_agrees_with_difference_quotients() {
         let loss = |network: Network| {
             double(specimen.input(), network).get(&Losses).unwrap().mean(Kind::Double).double_value(&[])
         };
-        let probe = double(ProbeInput { batch_size: 13, ..specimen.input() }, specimen.network.shallow_clone());
+        let probe =
+            double(ProbeInput { batch_size: 13, ..specimen.input() }, specimen.network.shallow_clone());
         let gradient = probe.get(&LossGradient).unwrap();
         let network = specimen.network.to_kind(Kind::Double).unwrap();
         for parameter in network.parameters() {

@@ -1,8 +1,8 @@
 //! Registration, names, parameters and lists.
 
 use pgdl_measure::{
-    Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind, Parameters, Probe,
-    Registry, RegistryError,
+    Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind, Parameters,
+    Probe, Registry, RegistryError,
 };
 
 struct Fixed(&'static MeasureInfo, f64);
@@ -117,7 +117,8 @@ fn illegal_parameters_name_what_is_legal() {
         error.to_string(),
         "measure `tuned`: parameter `width=3` is not legal: it takes a number from 0 to 2"
     );
-    for text in ["tuned:width=nan", "tuned:width=inf", "tuned:width=wide", "tuned:count=0", "tuned:count=1.5"] {
+    for text in ["tuned:width=nan", "tuned:width=inf", "tuned:width=wide", "tuned:count=0", "tuned:count=1.5"]
+    {
         assert!(matches!(refused(text), RegistryError::IllegalValue { .. }), "{text}");
     }
     assert!(refused("tuned:graph=knn").to_string().ends_with("it takes one of rbf, cosine"));
@@ -160,9 +161,7 @@ fn lists_keep_order_and_drop_repetitions() {
 #[test]
 fn a_measure_that_reads_what_it_did_not_declare_is_refused() {
     let mut registry = Registry::new();
-    registry
-        .add(&FIRST, |parameters| Ok(Box::new(Fixed(&FIRST, parameters.float("width")?))))
-        .unwrap();
+    registry.add(&FIRST, |parameters| Ok(Box::new(Fixed(&FIRST, parameters.float("width")?)))).unwrap();
     let error = registry.resolve("first").err().unwrap();
     assert!(error.to_string().contains("does not declare"), "{error}");
 }

@@ -35,8 +35,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     parameters: &[],
 };
 
-/// Steps in which a bracket must be found, and then the minimum.
-const STEPS: usize = 200;
+/// Steps in which the minimum must be found: bisection alone needs 44, and ten more widen the bracket a millionfold.
+const STEPS: usize = 400;
 
 /// Relative width of the bracket at which the search ends.
 const TOLERANCE: f64 = 1e-13;
@@ -102,7 +102,7 @@ impl Fit {
     fn minimum(&self, probe: &Probe) -> Result<f64, MeasureError> {
         let mut beta = 1.0 / self.scale;
         let (mut low, mut high) = (0.0, f64::INFINITY);
-        for _ in 0..2 * STEPS {
+        for _ in 0..STEPS {
             probe.check_deadline()?;
             let (first, second) = self.slope(beta)?;
             if first == 0.0 {
@@ -113,7 +113,7 @@ impl Fit {
             } else {
                 high = beta;
             }
-            if high - low <= TOLERANCE * high {
+            if high.is_finite() && high - low <= TOLERANCE * high {
                 return Ok(beta);
             }
             let newton = beta - first / second;
@@ -129,7 +129,7 @@ impl Fit {
             }
             beta = next;
         }
-        MeasureError::failed(format!("the temperature was not found in {} steps", 2 * STEPS))
+        MeasureError::failed(format!("the temperature was not found in {STEPS} steps"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pgdl_measure::{
     HyperValue, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo,
-    ParameterKind, Parameters, Probe, RegistryError, Truth,
+    ParameterKind, Parameters, Probe, RegistryError, TrueNetwork,
 };
 
 use crate::least_squares::predict;
@@ -29,7 +29,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     invariances: Invariances::ALL,
     behaviour: "The upper mark for \"the grid says it all\": a measure that scores less tells less than the \
                 hyperparameters do. It is made from the true gaps and no contender. Columns that are constant or \
-                collinear among the other networks are left out.",
+                collinear among the other networks are left out; a level that no other network has counts as the average \
+                one.",
     stochastic: false,
     control: true,
     parameters: &[ParameterInfo {
@@ -48,38 +49,46 @@ impl HyperparametersOnly {
         Ok(Self { levels: parameters.choice("encoding")? == "levels" })
     }
 
-    /// A row for each network, from columns for each axis.
-    fn rows(&self, truth: &Truth) -> Result<Vec<Vec<f64>>, MeasureError> {
-        let axes = truth.networks.first().map_or(0, |network| network.hyperparameters.len());
-        if axes == 0 {
-            return MeasureError::undefined("the zoo has no hyperparameters");
-        }
-        if truth.networks.iter().any(|network| network.hyperparameters.len() != axes) {
-            return MeasureError::failed("the networks of the zoo do not all have the same hyperparameters");
-        }
-        let mut rows = vec![Vec::new(); truth.networks.len()];
-        for axis in 0..axes {
+    /// A row of columns for each of the `others`, and one for `own`.
+    fn encode(&self, others: &[&TrueNetwork], own: &TrueNetwork) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let mut rows = vec![Vec::new(); others.len()];
+        let mut at = Vec::new();
+        for (axis, own) in own.hyperparameters.iter().enumerate() {
             let values: Vec<&HyperValue> =
-                truth.networks.iter().map(|network| &network.hyperparameters[axis]).collect();
+                others.iter().map(|network| &network.hyperparameters[axis]).collect();
             let numbers: Option<Vec<f64>> = values.iter().map(|value| number(value)).collect();
-            match numbers.filter(|_| !self.levels) {
-                Some(numbers) => rows.iter_mut().zip(numbers).for_each(|(row, number)| row.push(number)),
-                None => {
-                    let mut seen: Vec<&HyperValue> = Vec::new();
-                    values.iter().for_each(|value| {
-                        if !seen.contains(value) {
-                            seen.push(value);
-                        }
-                    });
-                    for level in seen.into_iter().skip(1) {
-                        let columns = values.iter().map(|value| f64::from(u8::from(*value == level)));
-                        rows.iter_mut().zip(columns).for_each(|(row, column)| row.push(column));
+            match (numbers, number(own)) {
+                (Some(numbers), Some(own)) if !self.levels => {
+                    rows.iter_mut().zip(numbers).for_each(|(row, number)| row.push(number));
+                    at.push(own);
+                }
+                _ => {
+                    let levels = distinct(&values);
+                    for &level in levels.iter().skip(1) {
+                        let column: Vec<f64> =
+                            values.iter().map(|value| f64::from(u8::from(*value == level))).collect();
+                        // Nothing is known of a level that no other network has: it counts as the average one.
+                        at.push(match levels.contains(&own) {
+                            true => f64::from(u8::from(own == level)),
+                            false => column.iter().sum::<f64>() / column.len() as f64,
+                        });
+                        rows.iter_mut().zip(column).for_each(|(row, value)| row.push(value));
                     }
                 }
             }
         }
-        Ok(rows)
+        (rows, at)
     }
+}
+
+fn distinct<'a>(values: &[&'a HyperValue]) -> Vec<&'a HyperValue> {
+    let mut seen = Vec::new();
+    for &value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    seen
 }
 
 fn number(value: &HyperValue) -> Option<f64> {
@@ -97,13 +106,21 @@ impl Measure for HyperparametersOnly {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let truth = probe.truth()?;
-        let mut rows = self.rows(truth)?;
-        if truth.index >= rows.len() {
+        let Some(own) = truth.networks.get(truth.index) else {
             return MeasureError::unavailable("the network itself is not among those with a known gap");
+        };
+        let axes = own.hyperparameters.len();
+        if axes == 0 {
+            return MeasureError::undefined("the zoo has no hyperparameters");
         }
-        let own = rows.remove(truth.index);
-        let mut gaps: Vec<f64> = truth.networks.iter().map(|network| network.gap).collect();
-        gaps.remove(truth.index);
+        if truth.networks.iter().any(|network| network.hyperparameters.len() != axes) {
+            return MeasureError::failed("the networks of the zoo do not all have the same hyperparameters");
+        }
+        let networks = truth.networks.iter().enumerate();
+        let others: Vec<&TrueNetwork> =
+            networks.filter(|(index, _)| *index != truth.index).map(|(_, network)| network).collect();
+        let gaps: Vec<f64> = others.iter().map(|network| network.gap).collect();
+        let (rows, own) = self.encode(&others, own);
         match predict(&rows, &gaps, &own) {
             Some(prediction) => Ok(Measured::value(prediction)),
             None => MeasureError::undefined("the zoo has no other network to fit"),

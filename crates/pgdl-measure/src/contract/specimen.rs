@@ -73,7 +73,10 @@ pub fn tiny_networks() -> Result<Vec<Specimen>, MeasureError> {
 ///
 /// # Errors
 /// The rows differ in length, or there are not as many labels; libtorch refuses.
-pub fn with_outputs<const C: usize>(outputs: &[[f32; C]], labels: &[i64]) -> Result<ProbeInput, MeasureError> {
+pub fn with_outputs<const C: usize>(
+    outputs: &[[f32; C]],
+    labels: &[i64],
+) -> Result<ProbeInput, MeasureError> {
     let classes = C as i64;
     let layer = Layer::Dense(Dense { units: classes, use_bias: false, activation: Activation::Linear });
     let weights = vec![vec![Tensor::f_eye(classes, (Kind::Float, Device::Cpu))?]];
