@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::did_you_mean::did_you_mean;
+
 /// Result of this crate.
 pub type Result<T, E = ZooError> = std::result::Result<T, E>;
 
@@ -130,6 +132,13 @@ impl ZooError {
     /// A [`ZooError::Missing`] at `path`, without a hint.
     pub fn missing(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         ZooError::Missing { path: path.as_ref().to_path_buf(), what: what.into(), hint: None }
+    }
+
+    /// A [`ZooError::Unknown`]: nothing among `known` has this name.
+    pub fn unknown(kind: &'static str, name: &str, known: impl IntoIterator<Item = String>) -> Self {
+        let known: Vec<String> = known.into_iter().collect();
+        let meant = did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
+        ZooError::Unknown { kind, name: name.to_owned(), meant, known }
     }
 
     /// A [`ZooError::Network`] at `path`.

@@ -6,14 +6,16 @@
 pub mod data;
 pub mod data_reference;
 pub mod dataset;
+pub mod did_you_mean;
 pub mod error;
 pub mod fetch;
 pub mod hdf5;
 pub mod hyperparameter;
 pub mod keras;
-pub mod task;
 mod tensor_memory;
 pub mod zoo;
 
 pub use dataset::{Dataset, Split};
 pub use error::{Result, ZooError};
+pub use hyperparameter::{HyperValue, Hyperparameter};
+pub use zoo::{Gap, Listing, Metrics, NetworkEntry, Zoo, ZooLocation};

@@ -38,8 +38,9 @@ pub(crate) fn with_elements<T: Element + Sync, R>(
     let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(T::KIND)?.f_contiguous()?;
     let count = element_count(&tensor.size())?;
     let elements: &[T] = match pointer::<T>(&tensor) {
-        // SAFETY: `tensor` is a live handle to `count` elements of type T in contiguous CPU memory. Operations that
-        // write in place need that tensor on this same thread (`Tensor` is not Sync), which `read` does not get.
+        // SAFETY: `tensor` is a live handle to `count` elements of type T in contiguous CPU memory. This crate never
+        // writes to a tensor that it has handed out; a caller that writes to one from another thread while it is being
+        // read breaks tch's rules before ours.
         Some(start) => unsafe { std::slice::from_raw_parts(start, count) },
         None => &[],
     };

@@ -1,1 +1,0 @@
-//! A zoo on disk.
