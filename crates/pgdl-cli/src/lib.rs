@@ -1,1 +1,74 @@
-//! The command line: arguments, commands, output.
+//! The command line as a library: arguments, commands, output.
+//!
+//! A program with its own measures is three lines:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     pgdl_cli::main(|registry| Ok(())) // register your measures here
+//! }
+//! ```
+
+mod arguments;
+mod commands;
+mod errors;
+mod exit;
+mod progress;
+mod terminal;
+
+use clap::Parser;
+use pgdl_measure::{Registry, RegistryError};
+
+use crate::arguments::{Arguments, Command};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// Runs the program with the measures that `register` adds. Returns the exit code, one of [`exit_codes`].
+pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new(arguments.color, arguments.quiet);
+    let mut registry = Registry::new();
+    let registered =
+        register(&mut registry).map_err(|error| Failure::new(Exit::Plugin, exit::chain(&error)));
+    let outcome = match (registered, arguments.command) {
+        (Err(failure), _) => Err(failure),
+        // Workers speak to their parent, and end in their own ways.
+        (Ok(()), Command::Worker) => return pgdl_run::worker_main(&registry),
+        (Ok(()), Command::Train { arguments }) => return pgdl_train::train_worker_main(arguments),
+        (Ok(()), command) => run(command, &registry, &terminal),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal.fail(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Every exit code with its meaning.
+pub fn exit_codes() -> impl Iterator<Item = (u8, &'static str)> {
+    Exit::ALL.iter().map(|(exit, meaning)| (*exit as u8, *meaning))
+}
+
+/// The command line's definition, from which help, manual and completions derive.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
+fn run(command: Command, registry: &Registry, terminal: &Terminal) -> Outcome {
+    match command {
+        Command::Score(arguments) => commands::score::run(*arguments, registry, terminal),
+        Command::Eval(arguments) => commands::evaluate::run(*arguments, registry, terminal),
+        Command::Measures(arguments) => commands::measures::list(&arguments, registry, terminal),
+        Command::Explain { id, markdown } => commands::measures::explain(&id, markdown, registry, terminal),
+        Command::Zoo(command) => commands::zoo::run(command, terminal),
+        Command::Data(command) => commands::data::run(command, terminal),
+        Command::Predict(arguments) => commands::predict::run(&arguments, terminal),
+        Command::Doctor => commands::doctor::run(registry, terminal),
+        Command::Schema => commands::manual::schema(terminal),
+        Command::Completions { shell } => commands::manual::completions(shell, terminal),
+        Command::Man { dir } => commands::manual::pages(dir.as_deref(), terminal),
+        // Both ended in `main`.
+        Command::Worker | Command::Train { .. } => Ok(Exit::Ok),
+    }
+}

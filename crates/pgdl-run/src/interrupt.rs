@@ -37,6 +37,11 @@ impl Interrupt {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// The wish as others may watch it.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Whether the end is wished.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)

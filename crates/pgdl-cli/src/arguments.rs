@@ -1,0 +1,444 @@
+//! Every command and option, once: the parser, the help, the manual page and the completions derive from here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Scores complexity measures by how well they rank trained networks by their generalization gap.
+#[derive(Debug, Parser)]
+#[command(name = "pgdl", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start with: pgdl score --measure margin,l2_norm --zoo cifar_vgg")]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to colour the output
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+
+    /// Say less: no progress, no notes, only errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Evaluate measures on a zoo, score them against the true gaps, print the ranking
+    Score(Box<ScoreArguments>),
+    /// Evaluate measures on a zoo and keep the records, without scoring
+    Eval(Box<EvalArguments>),
+    /// List the measures
+    Measures(MeasuresArguments),
+    /// Explain a measure: formula, paper, cost, invariances, parameters
+    Explain {
+        /// A measure's id
+        id: String,
+        /// Print Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Look at, check, build, import and export zoos
+    #[command(subcommand)]
+    Zoo(ZooCommand),
+    /// List and fetch data sets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Compute a network's logits on given inputs
+    Predict(PredictArguments),
+    /// Check the installation: libtorch, devices, folders, data
+    Doctor,
+    /// Print the JSON schema of `score --format json`
+    Schema,
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff), or with --dir write one page per command
+    Man {
+        /// Write all pages into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// A worker that evaluates measures for a parent process
+    #[command(name = "__worker", hide = true)]
+    Worker,
+    /// A worker that trains one network for a parent process
+    #[command(name = "__train", hide = true)]
+    Train {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// `pgdl zoo …`
+#[derive(Debug, Subcommand)]
+pub enum ZooCommand {
+    /// List the zoos that can be named
+    List {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show a zoo's networks, hyperparameters and gaps
+    Info {
+        /// A zoo's name or folder
+        zoo: String,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Verify structure, checksums, weights and grid, and recompute the listed accuracies
+    Check {
+        /// A zoo's name or folder
+        zoo: String,
+        /// Do not recompute accuracies
+        #[arg(long)]
+        no_accuracy: bool,
+        #[command(flatten)]
+        device: DeviceArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Train a zoo from a recipe; resumes where it stopped
+    Build {
+        /// A recipe (TOML)
+        recipe: PathBuf,
+        /// The zoo's folder [default: the recipe's name in the user's zoo folder]
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Networks trained side by side [default: one per core; on a GPU, one]
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+        #[command(flatten)]
+        device: DeviceArguments,
+    },
+    /// Bring networks made elsewhere into a zoo
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Write a zoo as a complete competition directory, data shards included
+    Export {
+        /// A zoo's name or folder
+        zoo: String,
+        /// The folder to write
+        to: PathBuf,
+    },
+}
+
+/// `pgdl zoo import …`
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Keras models plus a table of hyperparameters and accuracies
+    Keras {
+        /// CSV with the columns `file`, `train_acc`, `test_acc`, optionally `id`, `init_file`, `train_loss`,
+        /// `test_loss`; every other column is a hyperparameter
+        table: PathBuf,
+        /// The zoo's folder
+        to: PathBuf,
+        /// Data of the zoo: a folder with `train` and `test` shards, or a data.json
+        #[arg(long, value_name = "PATH")]
+        data: Option<PathBuf>,
+    },
+    /// Competition archives as downloaded (zip files or folders)
+    Competition {
+        /// The archives
+        #[arg(required = true)]
+        archives: Vec<PathBuf>,
+        /// The folder for the zoos [default: the user's zoo folder]
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+/// `pgdl data …`
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// List the data sets that have a name, and where they are
+    List {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Fetch a data set into the user's data directory and verify it
+    Fetch {
+        /// The data set's name
+        name: String,
+    },
+}
+
+/// `pgdl predict`
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// A competition model folder, a `.keras` file, a whole-model `.h5`, or a config `.json`
+    #[arg(long, value_name = "PATH")]
+    pub network: PathBuf,
+    /// The weights, where --network is a config: `.hdf5`, `.h5` or `.weights.h5`
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Inputs [N, H, W, C]: FILE.npz:KEY, or FILE.npy
+    #[arg(long, value_name = "FILE[:KEY]")]
+    pub inputs: String,
+    /// Where the logits [N, classes] go: FILE.npy
+    #[arg(long, value_name = "FILE.npy")]
+    pub output: PathBuf,
+    /// Samples per forward pass
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// `pgdl measures`
+#[derive(Debug, Args)]
+pub struct MeasuresArguments {
+    /// Only these: all, family:NAME, or ids
+    #[arg(default_value = "all")]
+    pub measures: String,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// `pgdl eval`
+#[derive(Debug, Args)]
+pub struct EvalArguments {
+    /// A zoo's name or folder
+    #[arg(long)]
+    pub zoo: String,
+    /// Measures: all, family:NAME, or ids with parameters, as in margin:p=10,l2_norm
+    #[arg(long, short, default_value = "all", value_name = "LIST")]
+    pub measure: String,
+    #[command(flatten)]
+    pub run: RunArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// `pgdl score`
+#[derive(Debug, Args)]
+pub struct ScoreArguments {
+    /// A zoo's name or folder
+    #[arg(long, required_unless_present = "table")]
+    pub zoo: Option<String>,
+    /// Measures: all, family:NAME, or ids with parameters, as in margin:p=10,l2_norm [default: all]
+    #[arg(long, short, value_name = "LIST")]
+    pub measure: Option<String>,
+    /// Score values computed elsewhere: competition `.predict` files
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "zoo", conflicts_with_all = ["measure", "table"])]
+    pub predictions: Vec<PathBuf>,
+    /// Score the columns of a table (CSV or Parquet)
+    #[arg(long, value_name = "FILE", requires = "hyperparameters", conflicts_with = "zoo")]
+    pub table: Option<PathBuf>,
+    /// The table's hyperparameter columns
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS", requires = "table")]
+    pub hyperparameters: Vec<String>,
+    /// The table's column of repeated seeds
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub seed_column: Option<String>,
+    /// The table's column of network ids
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub id_column: Option<String>,
+    /// The table's column of training accuracies
+    #[arg(long, value_name = "COLUMN", requires = "test_accuracy")]
+    pub train_accuracy: Option<String>,
+    /// The table's column of test accuracies
+    #[arg(long, value_name = "COLUMN", requires = "train_accuracy")]
+    pub test_accuracy: Option<String>,
+    /// The table's column of gaps, in place of the two accuracies
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["train_accuracy", "test_accuracy"], requires = "table")]
+    pub gap_column: Option<String>,
+    /// What the measures are to predict
+    #[arg(long, value_enum, default_value_t = GapChoice::Accuracy)]
+    pub gap: GapChoice,
+    /// Resamples behind each 95 % interval; 0 for none
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub bootstrap: usize,
+    /// Environments with a smaller effective sample size are left out of the sign error
+    #[arg(long, default_value_t = 0.0, value_name = "ESS")]
+    pub ess_floor: f64,
+    /// Test examples behind each gap, for the weights of the sign error [default: as many as the zoo's test set has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub test_examples: Option<u64>,
+    /// Also print the networks in the order each measure gives them, beside their true gaps
+    #[arg(long)]
+    pub ranking: bool,
+    /// Also print the competition's own total (0 where any value is EXCEEDED)
+    #[arg(long)]
+    pub competition_total: bool,
+    #[command(flatten)]
+    pub run: RunArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// How networks are evaluated.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub device: DeviceArguments,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub seed: u64,
+    /// Training samples the measures see, from the front of the training set [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// Samples per forward pass; no value depends on it
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// Floating-point type of weights and inputs
+    #[arg(long, value_enum, default_value_t = Precision::Float32)]
+    pub dtype: Precision,
+    /// Time allowed, such as 300s, 5m or 1h: per --budget-per
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub budget: Option<Duration>,
+    /// What the budget is counted over: each network, each measure on a network, or pooled over the
+    /// zoo (the budget times the number of networks, as in the competition)
+    #[arg(long, value_enum, default_value_t = BudgetPer::Network, value_name = "UNIT")]
+    pub budget_per: BudgetPer,
+    /// Worker processes side by side [default: one per core; on a GPU, one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub jobs: Option<u32>,
+    /// Threads per worker [default: the cores divided among the workers]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: Option<u32>,
+    /// Memory allowed per worker, in MiB
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub memory: Option<u64>,
+    /// Only part I of N of the networks, counted from 1
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(usize, usize)>,
+    /// The folder of the run's records [default: one per zoo in the user's data folder]
+    #[arg(long = "run", value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Evaluate again what is not ok
+    #[arg(long, conflicts_with = "force")]
+    pub retry_failed: bool,
+    /// Evaluate everything again
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where computations run.
+#[derive(Debug, Args)]
+pub struct DeviceArguments {
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+}
+
+/// How results are printed.
+#[derive(Debug, Args)]
+pub struct OutputArguments {
+    /// Format of what is printed on standard output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `--format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for people
+    Table,
+    /// Comma-separated values
+    Csv,
+    /// JSON
+    Json,
+    /// A Markdown table
+    Markdown,
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal that has not asked for none
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `--gap`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GapChoice {
+    /// Training accuracy − test accuracy
+    Accuracy,
+    /// Test loss − training loss
+    Loss,
+}
+
+/// `--dtype`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// 32 bits, as networks are stored
+    Float32,
+    /// 64 bits
+    Float64,
+}
+
+/// `--budget-per`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BudgetPer {
+    /// Each network with all its measures
+    Network,
+    /// Each measure on each network
+    Measure,
+    /// Pooled over the zoo
+    Zoo,
+}
+
+/// Parses `300`, `300s`, `5m`, `1.5h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => 1.0,
+    };
+    let seconds = number.parse::<f64>().ok().map(|value| value * factor);
+    seconds
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected a positive time such as 300s, 5m or 1.5h".to_string())
+}
+
+/// Parses `2/8`.
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parsed {
+        Some((i, n)) if 1 <= i && i <= n => Ok((i, n)),
+        _ => Err("expected I/N with 1 ≤ I ≤ N, such as 2/8".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("300s"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        for bad in ["", "s", "-1s", "0", "1d", "1e400", "nan"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shards_are_counted_from_one() {
+        assert_eq!(shard("2/8"), Ok((2, 8)));
+        for bad in ["0/8", "9/8", "8", "/", "a/b", "1/0"] {
+            assert!(shard(bad).is_err(), "{bad}");
+        }
+    }
+}

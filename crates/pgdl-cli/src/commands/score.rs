@@ -1,0 +1,157 @@
+//! `pgdl score`: evaluate what no record holds, score, print.
+
+use pgdl_measure::Registry;
+use pgdl_report::{
+    GapColumns, MeasureValues, Population, Predictions, ScoreReport, ScoresFile, TableSpec, ranking, values_from_records,
+};
+use pgdl_score::Options;
+use pgdl_zoo::{Gap, Split, Zoo};
+
+use crate::arguments::{Format, GapChoice, ScoreArguments};
+use crate::commands::evaluate::evaluate;
+use crate::commands::print_table;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// What is to be scored, wherever the values come from.
+struct Subject {
+    population: Population,
+    measures: Vec<MeasureValues>,
+    test_examples: Option<u64>,
+    exit: Exit,
+}
+
+/// Runs `pgdl score`.
+pub fn run(arguments: ScoreArguments, registry: &Registry, terminal: &Terminal) -> Outcome {
+    let subject = match (&arguments.table, &arguments.zoo) {
+        (Some(_), _) => from_table(&arguments, terminal)?,
+        (None, Some(zoo)) if !arguments.predictions.is_empty() => from_predictions(zoo, &arguments)?,
+        (None, Some(zoo)) => from_run(zoo, &arguments, registry, terminal)?,
+        (None, None) => return Err(Failure::usage("either --zoo or --table is needed")),
+    };
+    let options = Options {
+        bootstrap: arguments.bootstrap,
+        seed: arguments.run.seed,
+        test_examples: arguments.test_examples.or(subject.test_examples),
+        ess_floor: arguments.ess_floor,
+        ..Options::default()
+    };
+    let report = ScoreReport::new(&subject.population, &subject.measures, &options)?;
+    print(&report, &subject, &arguments, terminal)?;
+    Ok(subject.exit)
+}
+
+fn print(
+    report: &ScoreReport,
+    subject: &Subject,
+    arguments: &ScoreArguments,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let format = arguments.output.format;
+    if format == Format::Json {
+        terminal.data(&report.to_json())?;
+    } else {
+        print_table(&report.table(), format, terminal)?;
+    }
+    for score in &report.scores {
+        for (statistic, reason) in &score.undefined {
+            if statistic == "cmi_pgdl" {
+                terminal.note(format_args!("{}: no score: {reason}", score.measure));
+            }
+        }
+        for warning in &score.warnings {
+            terminal.warn(format_args!("{}: {warning}", score.measure));
+        }
+    }
+    if arguments.ranking {
+        for measure in &subject.measures {
+            if format == Format::Table || format == Format::Markdown {
+                let title = if format == Format::Markdown { "## " } else { "" };
+                terminal.data(&format!("\n{title}{}: networks by predicted gap, largest first\n\n", measure.measure))?;
+            }
+            print_table(&ranking(&subject.population, std::slice::from_ref(measure)), format, terminal)?;
+        }
+    }
+    if arguments.competition_total {
+        for score in &report.scores {
+            let task = score.task_score().ok_or_else(|| {
+                Failure::new(Exit::Invalid, format!("{}: there is no competition score to total", score.measure))
+            })?;
+            let file = ScoresFile::new(&[(report.zoo.clone(), task)])?;
+            if report.scores.len() > 1 {
+                terminal.data(&format!("\n{}\n", score.measure))?;
+            }
+            terminal.data(&file.to_text())?;
+        }
+    }
+    Ok(())
+}
+
+/// The size of the test set, where the zoo tells.
+fn test_examples(zoo: &Zoo) -> Option<u64> {
+    zoo.data_size(Split::Test).ok().map(|size| size as u64)
+}
+
+fn gap(choice: GapChoice) -> Gap {
+    match choice {
+        GapChoice::Accuracy => Gap::Accuracy,
+        GapChoice::Loss => Gap::Loss,
+    }
+}
+
+/// Values from evaluating measures.
+fn from_run(
+    zoo: &str,
+    arguments: &ScoreArguments,
+    registry: &Registry,
+    terminal: &Terminal,
+) -> Result<Subject, Failure> {
+    let measures = registry.resolve_list(arguments.measure.as_deref().unwrap_or("all"))?;
+    let zoo = Zoo::find(zoo)?;
+    // Before the long work: a zoo without gaps cannot be scored.
+    let population = Population::from_zoo(&zoo, gap(arguments.gap))?;
+    let evaluated = evaluate(&zoo, &measures, &arguments.run, terminal)?;
+    Ok(Subject {
+        measures: values_from_records(&population, &evaluated.records),
+        population,
+        test_examples: test_examples(&zoo),
+        exit: evaluated.exit,
+    })
+}
+
+/// Values from competition prediction files.
+fn from_predictions(zoo: &str, arguments: &ScoreArguments) -> Result<Subject, Failure> {
+    let zoo = Zoo::find(zoo)?;
+    let population = Population::from_zoo(&zoo, gap(arguments.gap))?;
+    let measures = arguments
+        .predictions
+        .iter()
+        .map(|path| Predictions::read(path)?.values(&population))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Subject { population, measures, test_examples: test_examples(&zoo), exit: Exit::Ok })
+}
+
+/// Values from a table.
+fn from_table(arguments: &ScoreArguments, terminal: &Terminal) -> Result<Subject, Failure> {
+    let gap = match (&arguments.train_accuracy, &arguments.test_accuracy, &arguments.gap_column) {
+        (Some(train), Some(test), _) => GapColumns::Accuracies { train: train.clone(), test: test.clone() },
+        (_, _, Some(gap)) => GapColumns::Gap(gap.clone()),
+        _ => {
+            return Err(Failure::usage("the table's gap is not named")
+                .hint("give --train-accuracy and --test-accuracy, or --gap-column"));
+        }
+    };
+    let spec = TableSpec {
+        path: arguments.table.clone().unwrap_or_default(),
+        hyperparameters: arguments.hyperparameters.clone(),
+        seed: arguments.seed_column.clone(),
+        id: arguments.id_column.clone(),
+        gap,
+        measures: arguments.measure.as_ref().map(|list| list.split(',').map(str::to_owned).collect()),
+    };
+    let table = spec.read()?;
+    if !table.passed_over.is_empty() {
+        terminal.note(format_args!("columns without numbers, passed over: {}", table.passed_over.join(", ")));
+    }
+    Ok(Subject { population: table.population, measures: table.measures, test_examples: None, exit: Exit::Ok })
+}

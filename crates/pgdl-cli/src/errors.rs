@@ -1,0 +1,84 @@
+//! From the errors of the crates to failures: each kind of error has one exit code.
+
+use pgdl_measure::{MeasureError, RegistryError};
+use pgdl_network::NetworkError;
+use pgdl_report::ReportError;
+use pgdl_run::RunError;
+use pgdl_train::TrainError;
+use pgdl_zoo::ZooError;
+
+use crate::exit::{Exit, Failure, chain};
+
+impl From<ZooError> for Failure {
+    fn from(error: ZooError) -> Self {
+        let exit = match &error {
+            ZooError::Unknown { .. } | ZooError::Invalid(_) => Exit::Usage,
+            ZooError::Io { .. } | ZooError::Fetch { .. } | ZooError::Torch(_) => Exit::Unexpected,
+            _ => Exit::Invalid,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        let exit = match &error {
+            NetworkError::Device { .. } => Exit::Device,
+            _ => Exit::Unexpected,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Failure { exit: Exit::Usage, hint: error.hint(), message: error.to_string() }
+    }
+}
+
+impl From<MeasureError> for Failure {
+    fn from(error: MeasureError) -> Self {
+        Failure::new(Exit::Unexpected, error.to_string())
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let exit = match error {
+            RunError::Zoo(error) => return error.into(),
+            RunError::Registry(error) => return error.into(),
+            RunError::Device { .. } => Exit::Device,
+            RunError::Shard { .. } | RunError::UnknownNetwork { .. } => Exit::Usage,
+            RunError::NewerSchema { .. } => Exit::Invalid,
+            _ => Exit::Unexpected,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        let exit = match error {
+            ReportError::Zoo(error) => return error.into(),
+            _ => Exit::Invalid,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        let exit = match error {
+            TrainError::Zoo(error) => return error.into(),
+            TrainError::Interrupted { .. } => Exit::Interrupted,
+            _ => Exit::Unexpected,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
+impl From<tch::TchError> for Failure {
+    fn from(error: tch::TchError) -> Self {
+        Failure::from(MeasureError::from(error))
+    }
+}
