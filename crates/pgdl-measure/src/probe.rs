@@ -14,7 +14,7 @@ use crate::info::Need;
 use crate::measured::Measured;
 use crate::quantity::{FoldedInitial, FoldedNetwork, Quantity};
 use crate::registry::Resolved;
-use crate::shared::{Passes, Shared};
+use crate::shared::{Counts, Passes, Shared};
 use crate::truth::Truth;
 
 /// What a probe is made of.
@@ -158,7 +158,7 @@ impl Probe {
         self.needs.replace(Some((info.id.to_string(), info.needs.to_vec())));
         self.shared.begin(resolved.spec.as_str());
         let outcome = self.check_needs(info.needs).and_then(|()| resolved.measure.evaluate(self));
-        let (passes, seconds) = self.shared.finish();
+        let (passes, seconds) = self.shared.finish(self.sample_size());
         self.needs.replace(None);
         let outcome = outcome.and_then(|measured| match measured.not_finite() {
             Some(what) => MeasureError::failed(format!("the measure gave {what}")),
@@ -316,7 +316,7 @@ impl Probe {
 
     /// The first `count` samples (or all, if there are fewer) in batches, in order. Each step checks the deadline.
     pub fn batches_of(&self, count: usize) -> Batches<'_> {
-        Batches { probe: self, next: 0, end: count.min(self.sample_size()) as i64 }
+        Batches { probe: self, next: 0, end: count.min(self.sample_size()) as i64, length: self.batch_size }
     }
 
     /// The outputs for `inputs` `[b, …]` in evaluation mode, without gradients; counted as b / n forward passes.
@@ -331,25 +331,17 @@ impl Probe {
 
     /// Counts a forward pass over `samples` samples.
     pub fn count_forward(&self, samples: i64) {
-        self.count(Passes { forward: self.share(samples), ..Passes::default() });
+        self.shared.count(Counts { forward: samples.unsigned_abs(), ..Counts::default() });
     }
 
     /// Counts a backward pass over `samples` samples. (A cost B is one forward and one backward pass.)
     pub fn count_backward(&self, samples: i64) {
-        self.count(Passes { backward: self.share(samples), ..Passes::default() });
+        self.shared.count(Counts { backward: samples.unsigned_abs(), ..Counts::default() });
     }
 
     /// Counts a Hessian-vector product over `samples` samples.
     pub fn count_hvp(&self, samples: i64) {
-        self.count(Passes { hvp: self.share(samples), ..Passes::default() });
-    }
-
-    fn share(&self, samples: i64) -> f64 {
-        samples as f64 / self.sample_size() as f64
-    }
-
-    fn count(&self, passes: Passes) {
-        self.shared.count(passes);
+        self.shared.count(Counts { hvp: samples.unsigned_abs(), ..Counts::default() });
     }
 
     /// A shared quantity: computed on first use, kept for every later one.
@@ -367,6 +359,15 @@ pub struct Batches<'a> {
     probe: &'a Probe,
     next: i64,
     end: i64,
+    length: i64,
+}
+
+impl Batches<'_> {
+    /// In batches of no more than `samples` (at least 1), for work that takes more memory than a forward pass.
+    pub fn at_most(mut self, samples: i64) -> Self {
+        self.length = self.length.min(samples).max(1);
+        self
+    }
 }
 
 impl Iterator for Batches<'_> {
@@ -377,7 +378,7 @@ impl Iterator for Batches<'_> {
             return None;
         }
         let start = self.next;
-        let length = self.probe.batch_size.min(self.end - start);
+        let length = self.length.min(self.end - start);
         self.next = start + length;
         Some(self.probe.check_deadline().and_then(|()| {
             Ok(Batch {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::did_you_mean::did_you_mean;
+use pgdl_zoo::did_you_mean::did_you_mean;
+
 use crate::error::RegistryError;
 use crate::info::MeasureInfo;
 use crate::measure::Measure;

@@ -29,7 +29,23 @@ pub struct Passes {
     pub hvp: f64,
 }
 
-impl std::ops::AddAssign for Passes {
+/// Samples that went through passes. Integers, so that sums do not depend on the order of the work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub forward: u64,
+    pub backward: u64,
+    pub hvp: u64,
+}
+
+impl Counts {
+    /// As multiples of the sample.
+    fn passes(self, sample_size: usize) -> Passes {
+        let share = |count: u64| count as f64 / sample_size as f64;
+        Passes { forward: share(self.forward), backward: share(self.backward), hvp: share(self.hvp) }
+    }
+}
+
+impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.forward += other.forward;
         self.backward += other.backward;
@@ -54,7 +70,7 @@ struct Kept {
     value: Result<Rc<dyn Any>, MeasureError>,
     /// Positions of the quantities it was made from, directly or not.
     uses: BTreeSet<usize>,
-    passes: Passes,
+    counts: Counts,
     seconds: f64,
 }
 
@@ -64,7 +80,7 @@ struct Scope {
     /// The quantity being computed; none for a measure's scope.
     key: Option<Key>,
     uses: BTreeSet<usize>,
-    passes: Passes,
+    counts: Counts,
     started: Instant,
     /// Seconds spent in the scopes inside this one.
     inner_seconds: f64,
@@ -76,7 +92,7 @@ impl Scope {
             name: name.to_string(),
             key,
             uses: BTreeSet::new(),
-            passes: Passes::default(),
+            counts: Counts::default(),
             started: Instant::now(),
             inner_seconds: 0.0,
         }
@@ -91,19 +107,19 @@ impl Shared {
         scopes.push(Scope::new(name, None));
     }
 
-    /// Closes the measure's scope: its cost in passes and seconds.
-    pub fn finish(&self) -> (Passes, f64) {
+    /// Closes the measure's scope: its cost in passes over `sample_size` samples, and in seconds.
+    pub fn finish(&self, sample_size: usize) -> (Passes, f64) {
         let Some(scope) = self.scopes.borrow_mut().pop() else {
             return (Passes::default(), 0.0);
         };
-        let mut passes = scope.passes;
+        let mut counts = scope.counts;
         let mut seconds = scope.started.elapsed().as_secs_f64() - scope.inner_seconds;
         let kept = self.kept.borrow();
         for used in scope.uses.iter().filter_map(|&position| kept.get(position)) {
-            passes += used.passes;
+            counts += used.counts;
             seconds += used.seconds;
         }
-        (passes, seconds)
+        (counts.passes(sample_size), seconds)
     }
 
     /// Name of the innermost scope; empty outside of all.
@@ -111,10 +127,10 @@ impl Shared {
         self.scopes.borrow().last().map_or_else(String::new, |scope| scope.name.clone())
     }
 
-    /// Counts passes to the innermost scope.
-    pub fn count(&self, passes: Passes) {
+    /// Counts samples to the innermost scope.
+    pub fn count(&self, counts: Counts) {
         if let Some(scope) = self.scopes.borrow_mut().last_mut() {
-            scope.passes += passes;
+            scope.counts += counts;
         }
     }
 
@@ -157,7 +173,7 @@ impl Shared {
             Err(error @ (MeasureError::Undefined(_) | MeasureError::Unavailable(_))) => Err(error.clone()),
             Err(_) => {
                 if let Some(around) = self.scopes.borrow_mut().last_mut() {
-                    around.passes += scope.passes;
+                    around.counts += scope.counts;
                     around.uses.extend(scope.uses);
                     around.inner_seconds += scope.inner_seconds;
                 }
@@ -172,7 +188,7 @@ impl Shared {
             around.inner_seconds += elapsed;
         }
         let seconds = elapsed - scope.inner_seconds;
-        kept.push(Kept { value, uses: scope.uses, passes: scope.passes, seconds });
+        kept.push(Kept { value, uses: scope.uses, counts: scope.counts, seconds });
         self.position.borrow_mut().insert(key, position);
     }
 }

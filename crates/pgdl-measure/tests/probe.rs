@@ -252,6 +252,8 @@ fn batches_cover_the_sample_in_order_and_stop_at_the_deadline() {
     assert_eq!(starts(probe.batches()), [(0, 25), (25, 25), (50, 10)]);
     assert_eq!(starts(probe.batches_of(30)), [(0, 25), (25, 5)]);
     assert_eq!(starts(probe.batches_of(1000)).len(), 3);
+    assert_eq!(starts(probe.batches_of(30).at_most(20)), [(0, 20), (20, 10)]);
+    assert_eq!(starts(probe.batches().at_most(99)).len(), 3);
     probe.set_deadline(Some(Instant::now()));
     assert!(matches!(probe.batches().next(), Some(Err(MeasureError::Timeout(_)))));
     assert!(matches!(probe.get(&Logits), Err(MeasureError::Timeout(_))));

@@ -56,8 +56,8 @@ impl HyperparametersOnly {
         for (axis, own) in own.hyperparameters.iter().enumerate() {
             let values: Vec<&HyperValue> =
                 others.iter().map(|network| &network.hyperparameters[axis]).collect();
-            let numbers: Option<Vec<f64>> = values.iter().map(|value| number(value)).collect();
-            match (numbers, number(own)) {
+            let numbers: Option<Vec<f64>> = values.iter().map(|value| value.number()).collect();
+            match (numbers, own.number()) {
                 (Some(numbers), Some(own)) if !self.levels => {
                     rows.iter_mut().zip(numbers).for_each(|(row, number)| row.push(number));
                     at.push(own);
@@ -89,14 +89,6 @@ fn distinct<'a>(values: &[&'a HyperValue]) -> Vec<&'a HyperValue> {
         }
     }
     seen
-}
-
-fn number(value: &HyperValue) -> Option<f64> {
-    match value {
-        HyperValue::Number(number) => Some(*number),
-        HyperValue::Text(text) => text.trim().parse().ok(),
-    }
-    .filter(|number| number.is_finite())
 }
 
 impl Measure for HyperparametersOnly {

@@ -14,6 +14,9 @@ pub(crate) struct LayerJacobians {
     pub samples: usize,
 }
 
+/// Samples at a time: graph, gradients of all layers and their squares in f64 are in memory together.
+const BATCH: i64 = 64;
+
 impl Quantity for LayerJacobians {
     type Value = Vec<Vec<f64>>;
 
@@ -23,7 +26,7 @@ impl Quantity for LayerJacobians {
 
     fn compute(&self, probe: &Probe) -> Result<Vec<Vec<f64>>, MeasureError> {
         let mut rows = Vec::new();
-        for batch in probe.batches_of(self.samples) {
+        for batch in probe.batches_of(self.samples).at_most(BATCH) {
             let batch = batch?;
             let squares = batch_squares(probe, &batch.inputs)?;
             let sizes = input_sizes(probe);
