@@ -128,15 +128,15 @@ impl RunError {
 
 fn storage_hint(source: &io::Error) -> Option<&'static str> {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("free some space and give the same command again; or name another folder with --run or PGDL_RUNS_DIR")
-        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+            "free some space and give the same command again; or name another folder with --run or PGDL_RUNS_DIR",
+        ),
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
             Some("name a folder you may write to with --run or PGDL_RUNS_DIR")
         }
-        io::ErrorKind::Unsupported => {
-            Some("this file system has no file locks: name a folder on another one with --run, and merge afterwards")
-        }
+        io::ErrorKind::Unsupported => Some(
+            "this file system has no file locks: name a folder on another one with --run, and merge afterwards",
+        ),
         io::ErrorKind::NotADirectory => Some("name a folder with --run or PGDL_RUNS_DIR"),
         _ => None,
     }

@@ -123,7 +123,8 @@ pub fn execute(
     progress: &mut dyn Progress,
 ) -> Result<Summary> {
     let started = Instant::now();
-    let before = folder.journal().take_new()?;
+    folder.journal().take_new()?;
+    let before = folder.contents()?.records;
     let jobs = options.jobs.clamp(1, plan.jobs.len().max(1));
     if !plan.jobs.is_empty() {
         folder.write_context(&context(plan, options))?;
@@ -256,9 +257,10 @@ impl<'a> Shared<'a> {
     ) -> Shared<'a> {
         let mut left = vec![0; plan.questions.len()];
         plan.jobs.iter().flat_map(|job| &job.questions).for_each(|&question| left[question] += 1);
-        let pools = options.budget.filter(|budget| budget.unit == BudgetUnit::Pooled).map(|budget| {
-            Mutex::new(Pools::new(&budget, plan.subjects.len(), seconds_used(plan, before)))
-        });
+        let pools = options
+            .budget
+            .filter(|budget| budget.unit == BudgetUnit::Pooled)
+            .map(|budget| Mutex::new(Pools::new(&budget, plan.subjects.len(), seconds_used(plan, before))));
         Shared {
             folder,
             plan,
@@ -359,7 +361,17 @@ impl<'a> Shared<'a> {
         };
         let journal = self.folder.journal();
         let (healed, damaged) = (journal.healed(), journal.damaged().len() as u64);
-        Summary { end, by_status, done_elsewhere, outstanding, unsaved, workers_lost, healed, damaged, elapsed }
+        Summary {
+            end,
+            by_status,
+            done_elsewhere,
+            outstanding,
+            unsaved,
+            workers_lost,
+            healed,
+            damaged,
+            elapsed,
+        }
     }
 }
 

@@ -119,6 +119,19 @@ impl RunFolder {
         if path.is_dir() { read_records(&path.join(RECORDS_FILE)) } else { read_records(path) }
     }
 
+    /// Reads the records of a run folder that need not exist yet, without changing anything.
+    ///
+    /// # Errors
+    /// As [`RunFolder::read`], except that no file means no records.
+    pub fn look(dir: &Path) -> Result<Contents> {
+        match RunFolder::read(dir) {
+            Err(RunError::Storage { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Contents::default())
+            }
+            result => result,
+        }
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -212,9 +212,11 @@ impl Journal {
     }
 
     fn length(&self) -> Result<u64> {
-        let metadata = self.file.metadata().map_err(|source| RunError::storage("read", &self.path, source))?;
+        let metadata =
+            self.file.metadata().map_err(|source| RunError::storage("read", &self.path, source))?;
         if metadata.nlink() == 0 {
-            let deleted = io::Error::new(io::ErrorKind::NotFound, "the file was deleted while the run used it");
+            let deleted =
+                io::Error::new(io::ErrorKind::NotFound, "the file was deleted while the run used it");
             return Err(RunError::storage("use", &self.path, deleted));
         }
         Ok(metadata.len())
@@ -230,7 +232,9 @@ impl Journal {
         let whole = std::str::from_utf8(&tail).is_ok_and(|text| Record::from_line(text).is_ok());
         if whole {
             // Only the newline is missing.
-            self.file.write_all(b"\n").map_err(|source| RunError::storage("append to", &self.path, source))?;
+            self.file
+                .write_all(b"\n")
+                .map_err(|source| RunError::storage("append to", &self.path, source))?;
             return Ok(length + 1);
         }
         let start = length - tail.len() as u64;
@@ -314,7 +318,8 @@ mod tests {
         let lines: Vec<String> = three().iter().map(|record| record.to_line().unwrap()).collect();
         let whole = lines.concat();
         let path = dir.path().join("records.jsonl");
-        let near_a_line_end = |cut: usize| whole.as_bytes()[cut.saturating_sub(2)..whole.len().min(cut + 2)].contains(&b'\n');
+        let near_a_line_end =
+            |cut: usize| whole.as_bytes()[cut.saturating_sub(2)..whole.len().min(cut + 2)].contains(&b'\n');
         for cut in (0..=whole.len()).filter(|&cut| cut % 61 == 0 || near_a_line_end(cut)) {
             std::fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
             let kept = three().len().min(whole[..cut].matches('\n').count());

@@ -116,7 +116,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (a, b) = (dir.path().join("a.jsonl"), dir.path().join("b.jsonl"));
         write(&a, &[at(2, Status::Ok, "2026-01-01"), at(1, Status::Failed, "2026-01-09")]);
-        write(&b, &[at(2, Status::Ok, "2026-01-02"), at(2, Status::Crashed, "2026-01-03"), at(1, Status::Ok, "2026-01-01")]);
+        write(
+            &b,
+            &[
+                at(2, Status::Ok, "2026-01-02"),
+                at(2, Status::Crashed, "2026-01-03"),
+                at(1, Status::Ok, "2026-01-01"),
+            ],
+        );
         let expected = [at(1, Status::Ok, "2026-01-01"), at(2, Status::Ok, "2026-01-02")];
         for inputs in [[a.clone(), b.clone()], [b, a]] {
             let merged = merge(&inputs).unwrap();
@@ -132,7 +139,8 @@ mod tests {
         let folder = RunFolder::open(&run).unwrap();
         folder.journal().append(&at(1, Status::Ok, "2026-01-01")).unwrap();
         let torn = dir.path().join("torn.jsonl");
-        std::fs::write(&torn, format!("{}{{\"schema\"", at(2, Status::Ok, "2026-01-01").to_line().unwrap())).unwrap();
+        std::fs::write(&torn, format!("{}{{\"schema\"", at(2, Status::Ok, "2026-01-01").to_line().unwrap()))
+            .unwrap();
 
         let merged = merge(&[run.clone(), torn]).unwrap();
         assert_eq!((merged.records.len(), merged.damaged), (2, 1));

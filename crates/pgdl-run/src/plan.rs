@@ -247,7 +247,9 @@ impl Plan {
         let cells = (0..self.subjects.len())
             .flat_map(|subject| (0..self.questions.len()).map(move |question| (subject, question)));
         cells
-            .filter_map(|(subject, question)| best.get(&(self.key(subject, question), self.scope(question))).copied())
+            .filter_map(|(subject, question)| {
+                best.get(&(self.key(subject, question), self.scope(question))).copied()
+            })
             .collect()
     }
 
@@ -302,13 +304,15 @@ impl Plan {
 
 /// The networks that the options leave, in the zoo's order. Parts are dealt from these.
 fn selected(zoo: &ZooIdentity, options: &PlanOptions) -> Result<Vec<u64>> {
-    let wanted: Option<HashSet<u64>> = options.networks.as_ref().map(|wanted| wanted.iter().copied().collect());
+    let wanted: Option<HashSet<u64>> =
+        options.networks.as_ref().map(|wanted| wanted.iter().copied().collect());
     if let Some(wanted) = &options.networks
         && let Some(&network) = wanted.iter().find(|network| !zoo.networks.contains(network))
     {
         return Err(RunError::UnknownNetwork { zoo: zoo.name.clone(), network });
     }
-    let wanted = zoo.networks.iter().filter(|network| wanted.as_ref().is_none_or(|wanted| wanted.contains(network)));
+    let wanted =
+        zoo.networks.iter().filter(|network| wanted.as_ref().is_none_or(|wanted| wanted.contains(network)));
     let in_shard = |position| options.shard.is_none_or(|shard| shard.holds(position));
     Ok(wanted.enumerate().filter(|(position, _)| in_shard(*position)).map(|(_, &network)| network).collect())
 }
@@ -392,7 +396,9 @@ mod tests {
     }
 
     fn outstanding(plan: &Plan) -> Vec<(u64, Vec<&str>)> {
-        let specs = |job: &Job| job.questions.iter().map(|&question| plan.questions[question].spec.as_str()).collect();
+        let specs = |job: &Job| {
+            job.questions.iter().map(|&question| plan.questions[question].spec.as_str()).collect()
+        };
         plan.jobs.iter().map(|job| (plan.subjects[job.subject].network, specs(job))).collect()
     }
 
@@ -408,7 +414,10 @@ mod tests {
         let records = [sample_record(3, "l2_norm", Status::Ok), sample_record(3, "margin", Status::Crashed)];
         let of_three = |reuse| {
             let plan = plan(&records, options(reuse)).unwrap();
-            outstanding(&plan).into_iter().find(|(network, _)| *network == 3).map(|(_, specs)| specs.join(" "))
+            outstanding(&plan)
+                .into_iter()
+                .find(|(network, _)| *network == 3)
+                .map(|(_, specs)| specs.join(" "))
         };
         assert_eq!(of_three(Reuse::OnlyMissing), None);
         assert_eq!(of_three(Reuse::RetryFailed), Some("margin".into()));
@@ -459,9 +468,13 @@ mod tests {
         let mut record = sample_record(3, "l2_norm", Status::Ok);
         let outstanding = |record: &Record| {
             let records = std::slice::from_ref(record);
-            let plan = Plan::from_parts(zoo(), vec![control.clone()], records, options(Reuse::OnlyMissing), |network| {
-                Ok(format!("{network:064x}"))
-            });
+            let plan = Plan::from_parts(
+                zoo(),
+                vec![control.clone()],
+                records,
+                options(Reuse::OnlyMissing),
+                |network| Ok(format!("{network:064x}")),
+            );
             plan.unwrap().outstanding()
         };
         assert_eq!(outstanding(&record), 3);
@@ -480,7 +493,8 @@ mod tests {
 
     #[test]
     fn the_sample_is_never_larger_than_the_training_set() {
-        let with = |sample| plan(&[], PlanOptions { sample, ..options(Reuse::OnlyMissing) }).unwrap().sample();
+        let with =
+            |sample| plan(&[], PlanOptions { sample, ..options(Reuse::OnlyMissing) }).unwrap().sample();
         assert_eq!([with(None), with(Some(10)), with(Some(1000))], [100, 10, 100]);
     }
 

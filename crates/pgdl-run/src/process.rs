@@ -1,18 +1,18 @@
 //! A worker as its parent sees it: a process that is asked, waited for, and ended.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process_group, set_parent_process_death_signal, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process_group, set_parent_process_death_signal,
+    waitid,
 };
 
 use crate::memory::is_out_of_memory;
@@ -36,7 +36,10 @@ pub struct WorkerCommand {
 impl Default for WorkerCommand {
     /// This very program, even if its file has been replaced since it started.
     fn default() -> WorkerCommand {
-        WorkerCommand { program: PathBuf::from("/proc/self/exe"), arguments: vec![WORKER_ARGUMENT.to_owned()] }
+        WorkerCommand {
+            program: PathBuf::from("/proc/self/exe"),
+            arguments: vec![WORKER_ARGUMENT.to_owned()],
+        }
     }
 }
 
@@ -69,7 +72,9 @@ impl Death {
     pub(crate) fn by_another_hand(&self) -> bool {
         let signal = self.status.and_then(|status| status.signal());
         signal.is_some_and(|signal| {
-            [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP].iter().any(|other| other.as_raw() == signal)
+            [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP]
+                .iter()
+                .any(|other| other.as_raw() == signal)
         })
     }
 }
@@ -83,7 +88,9 @@ impl fmt::Display for Death {
         let words = self.last_words.as_deref().unwrap_or_default();
         let signal = self.status.and_then(|status| status.signal());
         match (signal, self.status.and_then(|status| status.code())) {
-            (Some(signal), _) if is_out_of_memory(words) => write!(f, "ran out of memory ({})", name(signal))?,
+            (Some(signal), _) if is_out_of_memory(words) => {
+                write!(f, "ran out of memory ({})", name(signal))?
+            }
             (Some(signal), _) if signal == Signal::KILL.as_raw() => {
                 f.write_str("was killed (SIGKILL), though not by pgdl: probably out of memory")?;
             }
@@ -189,12 +196,18 @@ impl WorkerProcess {
 
     /// Sends a request and waits for its answer until `deadline`, or until `stop` says so. After any reply but an
     /// answer the worker is gone.
-    pub(crate) fn ask(&mut self, request: &Request, deadline: Option<Instant>, stop: &dyn Fn() -> bool) -> Reply {
+    pub(crate) fn ask(
+        &mut self,
+        request: &Request,
+        deadline: Option<Instant>,
+        stop: &dyn Fn() -> bool,
+    ) -> Reply {
         let mut line = match serde_json::to_string(request) {
             Ok(line) => line,
             Err(error) => return self.gone(Some(format!("a request could not be written: {error}"))),
         };
         line.push('\n');
+        self.heard().forget();
         let sent = self.requests.as_mut().map(|requests| requests.write_all(line.as_bytes()));
         if !matches!(sent, Some(Ok(()))) {
             return self.gone(None);
@@ -244,11 +257,15 @@ impl WorkerProcess {
         Reply::Died(Death { status, last_words, gibberish })
     }
 
+    fn heard(&self) -> MutexGuard<'_, LastWords> {
+        self.last_words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The last words on standard error, once everything is read or a moment has passed.
     fn last_words(&self) -> Option<String> {
         let patience = Instant::now() + Duration::from_millis(250);
         loop {
-            let heard = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            let heard = self.heard();
             if heard.silent || Instant::now() > patience {
                 return heard.telling();
             }
@@ -353,31 +370,39 @@ fn kill_group(child: &Child, signal: Signal) {
     }
 }
 
-/// The last lines that a worker wrote to standard error.
+/// What a worker has written to standard error since its last request: only the lines that tell most.
 #[derive(Debug, Default)]
 struct LastWords {
-    lines: VecDeque<String>,
+    about_memory: Option<String>,
+    /// What C++ says of the exception that ended it.
+    exception: Option<String>,
+    last: Option<String>,
+    /// Nothing more will come.
     silent: bool,
 }
 
 impl LastWords {
     fn hear(&mut self, line: &str) {
-        const KEPT: usize = 20;
         const LONGEST: usize = 300;
-        if line.trim().is_empty() {
+        let line = line.trim();
+        if line.is_empty() {
             return;
         }
-        if self.lines.len() == KEPT {
-            self.lines.pop_front();
+        let kept: String = line.chars().take(LONGEST).collect();
+        if is_out_of_memory(line) {
+            self.about_memory = Some(kept.clone());
+        } else if line.starts_with("what():") {
+            self.exception = Some(kept.clone());
         }
-        self.lines.push_back(line.chars().take(LONGEST).collect());
+        self.last = Some(kept);
     }
 
-    /// The line that tells most: one about memory, what C++ says of its last exception, or simply the last.
+    fn forget(&mut self) {
+        *self = LastWords { silent: self.silent, ..LastWords::default() };
+    }
+
     fn telling(&self) -> Option<String> {
-        let about_memory = self.lines.iter().rev().find(|line| is_out_of_memory(line));
-        let exception = || self.lines.iter().rev().find(|line| line.trim_start().starts_with("what():"));
-        about_memory.or_else(exception).or(self.lines.back()).map(|line| line.trim().to_owned())
+        self.about_memory.as_ref().or(self.exception.as_ref()).or(self.last.as_ref()).cloned()
     }
 }
 
@@ -420,7 +445,8 @@ mod tests {
         assert_eq!(telling(&[]), None);
         assert_eq!(telling(&["one", "two", "  "]), Some("two".into()));
         assert_eq!(telling(&["terminate called", "  what():  x", "frame #0"]), Some("what():  x".into()));
-        assert_eq!(telling(&["memory allocation of 9 bytes failed", "note"]).unwrap().split(' ').next(), Some("memory"));
+        let memory = "memory allocation of 9 bytes failed";
+        assert_eq!(telling(&[memory, "stack backtrace:", "note: some details"]), Some(memory.into()));
     }
 
     #[test]
@@ -446,8 +472,12 @@ mod tests {
     fn an_answer_a_death_and_gibberish_are_told_apart() {
         let ask = |script: &str| shell(script).ask(&EVALUATE, None, &|| false);
         assert!(matches!(ask("read line; echo '\"loaded\"'; read line"), Reply::Answer(Answer::Loaded)));
-        assert!(matches!(ask("read line; kill -SEGV $$"), Reply::Died(death) if death.to_string().contains("SIGSEGV")));
-        assert!(matches!(ask("read line; echo hello; read line"), Reply::Died(death) if death.gibberish.is_some()));
+        assert!(
+            matches!(ask("read line; kill -SEGV $$"), Reply::Died(death) if death.to_string().contains("SIGSEGV"))
+        );
+        assert!(
+            matches!(ask("read line; echo hello; read line"), Reply::Died(death) if death.gibberish.is_some())
+        );
         assert!(matches!(ask("read line; echo why >&2; exit 3"),
             Reply::Died(death) if death.to_string() == "ended with exit code 3 before it answered; its last words: why"));
     }

@@ -200,9 +200,9 @@ impl Tally {
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        let seconds: Option<f64> =
-            self.paces.iter().chain([&self.loading]).map(Pace::seconds_left).sum();
-        let time_left = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds / self.workers as f64).ok());
+        let seconds: Option<f64> = self.paces.iter().chain([&self.loading]).map(Pace::seconds_left).sum();
+        let time_left =
+            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds / self.workers as f64).ok());
         Standing { time_left, ..self.standing }
     }
 }

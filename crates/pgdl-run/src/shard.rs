@@ -24,7 +24,10 @@ impl Shard {
         if (1..=count).contains(&index) {
             Ok(Shard { index, count })
         } else {
-            Err(RunError::Shard { text: format!("{index}/{count}"), reason: "the part lies outside 1 to the number of parts" })
+            Err(RunError::Shard {
+                text: format!("{index}/{count}"),
+                reason: "the part lies outside 1 to the number of parts",
+            })
         }
     }
 
@@ -40,7 +43,8 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Shard, RunError> {
         let bad = |reason| RunError::Shard { text: text.to_owned(), reason };
         let (index, count) = text.split_once('/').ok_or_else(|| bad("there is no `/` in it"))?;
-        let number = |text: &str| text.trim().parse().map_err(|_| bad("both parts are positive whole numbers"));
+        let number =
+            |text: &str| text.trim().parse().map_err(|_| bad("both parts are positive whole numbers"));
         Shard::new(number(index)?, number(count)?)
     }
 }

@@ -25,7 +25,9 @@ pub(crate) struct Slot<'a> {
     index: usize,
     events: Events,
     worker: Option<WorkerProcess>,
-    /// As the last worker named it; before there was one, as it was asked for.
+    /// The device that this slot's workers are to use.
+    asked_device: String,
+    /// The device that the last worker uses; before there was one, as it was asked for.
     device: String,
 }
 
@@ -56,8 +58,8 @@ enum Step {
 impl<'a> Slot<'a> {
     pub(crate) fn new(shared: &'a Shared<'a>, index: usize, events: Events) -> Slot<'a> {
         let devices = &shared.options.devices;
-        let device = devices.get(index % devices.len().max(1)).map_or("auto", String::as_str).to_owned();
-        Slot { shared, index, events, worker: None, device }
+        let asked_device = devices.get(index % devices.len().max(1)).map_or("auto", String::as_str).to_owned();
+        Slot { shared, index, events, worker: None, device: asked_device.clone(), asked_device }
     }
 
     /// Works until nothing is left or the run ends.
@@ -158,7 +160,7 @@ impl<'a> Slot<'a> {
                 Reply::Answer(Answer::Refused(refusal)) => {
                     let (message, hint) = (refusal.message, refusal.hint);
                     return Err(match refusal.what {
-                        Refused::Device => RunError::Device { device: self.device.clone(), message, hint },
+                        Refused::Device => RunError::Device { device: self.asked_device.clone(), message, hint },
                         Refused::Other => RunError::Worker { message, hint },
                     });
                 }
@@ -188,7 +190,7 @@ impl<'a> Slot<'a> {
         let needs = |need| plan.questions.iter().any(|question| question.needs.contains(&need));
         let preparation = Preparation {
             zoo: plan.zoo.root.clone(),
-            device: self.asked_device(),
+            device: self.asked_device.clone(),
             dtype: plan.options.dtype,
             sample: plan.sample,
             seed: plan.options.seed,
@@ -204,11 +206,6 @@ impl<'a> Slot<'a> {
             self.worker = Some(worker);
         }
         Ok(reply)
-    }
-
-    fn asked_device(&self) -> String {
-        let devices = &self.shared.options.devices;
-        devices.get(self.index % devices.len().max(1)).map_or("auto", String::as_str).to_owned()
     }
 
     fn load(&mut self, work: &mut Work) -> Step {
@@ -274,7 +271,12 @@ impl<'a> Slot<'a> {
                 let gave_up = limit.is_some() && outcome.status == Status::Timeout;
                 let outcome = if late || gave_up {
                     let Outcome { passes, seconds, peak_memory_bytes, .. } = outcome;
-                    Outcome { passes, seconds, peak_memory_bytes, ..Outcome::without_value(Status::Timeout, exceeded()) }
+                    Outcome {
+                        passes,
+                        seconds,
+                        peak_memory_bytes,
+                        ..Outcome::without_value(Status::Timeout, exceeded())
+                    }
                 } else {
                     outcome
                 };

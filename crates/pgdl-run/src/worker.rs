@@ -120,7 +120,10 @@ impl Bench {
         self.probe = None;
         let kind = self.preparation.dtype.kind();
         let place = |network: pgdl_network::Network| {
-            network.to_kind(kind).and_then(|network| network.to_device(self.device)).map_err(|error| error.to_string())
+            network
+                .to_kind(kind)
+                .and_then(|network| network.to_device(self.device))
+                .map_err(|error| error.to_string())
         };
         let network = place(self.zoo.load(network_id).map_err(explain)?)?;
         let initial = if self.preparation.initial_weights {
@@ -197,9 +200,10 @@ fn evaluate(registry: &Registry, probe: Option<&Probe>, spec: &str, limit: Optio
     memory::forget_peak();
     let outcome = match panics::caught(|| probe.evaluate(&resolved)) {
         Ok(evaluation) => outcome(evaluation, probe.sample_size()),
-        Err(message) => {
-            Outcome { seconds: started.elapsed().as_secs_f64(), ..Outcome::without_value(Status::Failed, message) }
-        }
+        Err(message) => Outcome {
+            seconds: started.elapsed().as_secs_f64(),
+            ..Outcome::without_value(Status::Failed, message)
+        },
     };
     Outcome { peak_memory_bytes: memory::peak_bytes(), ..outcome }
 }
@@ -211,8 +215,16 @@ fn outcome(evaluation: Evaluation, sample_size: usize) -> Outcome {
     let (status, message) = match outcome {
         Ok(measured) => {
             let Measured { value, standard_error, layers, details } = measured;
-            let known = Outcome { value: Some(value), message: None, ..Outcome::without_value(Status::Ok, "") };
-            return Outcome { standard_error, layers, details, passes: whole(passes, sample_size), seconds, ..known };
+            let known =
+                Outcome { value: Some(value), message: None, ..Outcome::without_value(Status::Ok, "") };
+            return Outcome {
+                standard_error,
+                layers,
+                details,
+                passes: whole(passes, sample_size),
+                seconds,
+                ..known
+            };
         }
         Err(MeasureError::Undefined(message)) => (Status::Undefined, message),
         Err(MeasureError::Unavailable(message)) => (Status::Unavailable, message),
