@@ -1,1 +1,35 @@
-//! Leaderboards, rankings and tables from records and from values computed elsewhere.
+//! Scores, rankings, leaderboards and tables, from records and from values computed elsewhere.
+//!
+//! A [`Population`] (the networks of a zoo or the rows of a table, with their true gaps) and [`MeasureValues`] (per
+//! network a value, or a status with its reason) make a [`ScoreReport`]; it is printed as JSON, or as a [`Table`] in
+//! one of four ways. Values come from records ([`values_from_records`]), from competition prediction files
+//! ([`Predictions`]) or from CSV and Parquet tables ([`TableSpec`]).
+
+mod columns;
+pub mod competition;
+pub mod error;
+#[cfg(test)]
+mod example;
+pub mod export;
+pub mod leaderboard;
+pub mod population;
+pub mod predictions;
+pub mod ranking;
+pub mod score_report;
+mod score_table;
+pub mod table;
+mod text;
+pub mod value_table;
+pub mod values;
+
+pub use competition::ScoresFile;
+pub use error::{ReportError, Result};
+pub use export::{ExportFormat, export_records, record_frame};
+pub use leaderboard::{Leaderboard, Statistic};
+pub use population::{GapKind, Population, PopulationNetwork};
+pub use predictions::{Prediction, Predictions, predict_file};
+pub use ranking::ranking;
+pub use score_report::{MeasureScore, SCORE_REPORT_SCHEMA, ScoreReport, score_report_schema};
+pub use table::{Cell, Column, Digits, Table, TextOptions, Tone};
+pub use value_table::{GapColumns, TableSpec, ValueTable};
+pub use values::{Entry, MeasureValues, ValueStatus, values_from_records};
