@@ -7,7 +7,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::cells::CellRule;
 use crate::cmi::{Cmi, Definition};
 use crate::granulated_kendall::{GranulatedKendall, mean};
 use crate::information::Information;
@@ -134,17 +133,18 @@ pub fn granulated_kendall_mean_interval(
 /// the quotient of their sums. The set stays the one that attains the minimum on the data.
 ///
 /// `None` with fewer than two or more than [`MOST_CELLS`] cells.
-pub(crate) fn cmi_interval<R: CellRule, Q: Fn(Information) -> Outcome + Sync>(
-    definition: &Definition<R, Q>,
+pub(crate) fn cmi_interval(
+    definition: &Definition,
     observations: &Observations,
-    cmi: &Cmi,
+    cmi: &Outcome<Cmi>,
     resampling: &Resampling,
     stream: Stream,
 ) -> Option<Interval> {
     if resampling.resamples == 0 {
         return None;
     }
-    let cells = definition.cells(observations, &cmi.argmin, MOST_CELLS)?;
+    let argmin = &cmi.as_ref().ok()?.argmin;
+    let cells = definition.cells(observations, argmin, MOST_CELLS)?;
     if cells.len() < 2 {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::cells::{CellRule, Groups};
+use crate::cells::{CellRule, Groups, Ranked};
 use crate::information::Information;
 use crate::observations::Observations;
 use crate::outcome::{Outcome, Undefined};
@@ -29,48 +29,21 @@ pub struct ConditionedOn {
 }
 
 /// How a conditional mutual information is put together from cells.
-pub(crate) struct Definition<R: CellRule, Q: Fn(Information) -> Outcome + Sync> {
+#[derive(Clone, Copy)]
+pub(crate) struct Definition {
     /// Whether networks without a value are left out before pairs are formed.
     pub only_covered: bool,
     /// The information of the cells of two groups.
-    pub rule: R,
+    pub rule: CellRule,
     /// The value of a sum over cells.
-    pub quotient: Q,
+    pub quotient: fn(Information) -> Outcome,
 }
 
-impl<R: CellRule, Q: Fn(Information) -> Outcome + Sync> Definition<R, Q> {
-    /// The minimum over `sets`, which must not be empty.
-    pub fn minimum(&self, observations: &Observations, sets: Vec<Vec<usize>>) -> Outcome<Cmi> {
-        if observations.covered() == 0 {
-            return Err(Undefined::because("no network has a value"));
-        }
-        let value = |axes: &Vec<usize>| {
-            let groups = Groups::new(observations, axes, self.only_covered);
-            (self.quotient)(groups.sum(&self.rule))
-        };
-        let work = (observations.gap().len() as u64).pow(2).saturating_mul(sets.len() as u64);
-        let values: Vec<Outcome> = if work < PARALLEL_FROM {
-            sets.iter().map(value).collect()
-        } else {
-            sets.par_iter().map(value).collect()
-        };
-        let sets: Vec<ConditionedOn> =
-            sets.into_iter().zip(values).map(|(axes, value)| ConditionedOn { axes, value }).collect();
-        let mut least: Option<(f64, &[usize])> = None;
-        for set in &sets {
-            if let Ok(value) = set.value
-                && least.is_none_or(|(smallest, _)| value < smallest)
-            {
-                least = Some((value, &set.axes));
-            }
-        }
-        match least {
-            Some((value, argmin)) => Ok(Cmi { value, argmin: argmin.to_vec(), sets }),
-            None => Err(sets
-                .into_iter()
-                .find_map(|set| set.value.err())
-                .unwrap_or_else(|| Undefined::because("there is no set of hyperparameters to condition on"))),
-        }
+impl Definition {
+    /// The minimum over `sets` of at most two axes.
+    pub fn minimum(&self, observations: &Observations, sets: &[Vec<usize>]) -> Outcome<Cmi> {
+        let [sets] = values(&Ranked::new(observations, self.only_covered)?, [self], sets);
+        Cmi::least(sets)
     }
 
     /// The cells of one set, for resampling; `None` where they are more than `limit`.
@@ -80,9 +53,50 @@ impl<R: CellRule, Q: Fn(Information) -> Outcome + Sync> Definition<R, Q> {
         axes: &[usize],
         limit: usize,
     ) -> Option<Vec<Information>> {
-        let groups = Groups::new(observations, axes, self.only_covered);
-        (groups.len().saturating_mul(groups.len()) <= limit).then(|| groups.list(&self.rule))
+        let groups = Groups::new(&Ranked::new(observations, self.only_covered).ok()?, axes);
+        (groups.len().saturating_mul(groups.len()) <= limit).then(|| groups.list(self.rule))
     }
+}
+
+impl Cmi {
+    /// The first set with the smallest value.
+    pub(crate) fn least(sets: Vec<ConditionedOn>) -> Outcome<Self> {
+        let mut least: Option<(f64, &[usize])> = None;
+        for set in &sets {
+            if let Ok(value) = set.value
+                && least.is_none_or(|(smallest, _)| value < smallest)
+            {
+                least = Some((value, &set.axes));
+            }
+        }
+        match least {
+            Some((value, argmin)) => Ok(Self { value, argmin: argmin.to_vec(), sets }),
+            None => Err(sets
+                .into_iter()
+                .find_map(|set| set.value.err())
+                .unwrap_or_else(|| Undefined::because("there is no set of hyperparameters to condition on"))),
+        }
+    }
+}
+
+/// The values of `sets` under several definitions, from one comparison of all networks per set.
+pub(crate) fn values<const D: usize>(
+    ranked: &Ranked,
+    definitions: [&Definition; D],
+    sets: &[Vec<usize>],
+) -> [Vec<ConditionedOn>; D] {
+    let rules = definitions.map(|definition| definition.rule);
+    let sums_of = |axes: &Vec<usize>| Groups::new(ranked, axes).sums(rules);
+    let sums: Vec<[Information; D]> =
+        if ranked.comparisons().saturating_mul(sets.len() as u64) < PARALLEL_FROM {
+            sets.iter().map(sums_of).collect()
+        } else {
+            sets.par_iter().map(sums_of).collect()
+        };
+    std::array::from_fn(|which| {
+        let values = sums.iter().map(|sums| (definitions[which].quotient)(sums[which]));
+        sets.iter().zip(values).map(|(axes, value)| ConditionedOn { axes: axes.clone(), value }).collect()
+    })
 }
 
 /// All pairs of axes, in ascending order.

@@ -1,6 +1,6 @@
 //! Conditional mutual information as the paper that introduced it defines it.
 
-use crate::cells::{CellRule, Comparison};
+use crate::cells::Comparison;
 use crate::cmi::{Cmi, Definition, pairs_of_axes};
 use crate::information::{Information, mutual_information, row_entropy};
 use crate::observations::Observations;
@@ -32,14 +32,15 @@ pub fn cmi_fgm(observations: &Observations) -> Outcome<Cmi> {
         return Err(Undefined::because("needs two networks with a value"));
     }
     let axes = observations.grid().axes().len();
-    let mut sets = vec![vec![]];
-    sets.extend((0..axes).map(|axis| vec![axis]));
+    let mut sets = at_most_one_axis(axes);
     sets.extend(pairs_of_axes(axes));
-    definition().minimum(observations, sets)
+    FGM.minimum(observations, &sets)
 }
 
-pub(crate) fn definition() -> Definition<impl CellRule, impl Fn(Information) -> Outcome + Sync> {
-    Definition { only_covered: true, rule: weighted_cells, quotient }
+pub(crate) const FGM: Definition = Definition { only_covered: true, rule: weighted_cells, quotient };
+
+pub(crate) fn at_most_one_axis(axes: usize) -> Vec<Vec<usize>> {
+    std::iter::once(vec![]).chain((0..axes).map(|axis| vec![axis])).collect()
 }
 
 fn quotient(sum: Information) -> Outcome {

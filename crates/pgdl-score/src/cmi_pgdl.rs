@@ -1,6 +1,6 @@
 //! The competition's score: conditional mutual information as its program computes it.
 
-use crate::cells::{CellRule, Comparison};
+use crate::cells::{Comparison, Groups, Ranked};
 use crate::cmi::{Cmi, Definition, pairs_of_axes};
 use crate::information::{Information, mutual_information, row_entropy_pgdl};
 use crate::observations::Observations;
@@ -35,7 +35,7 @@ use crate::sign_table::{ABOVE, BELOW, LEVEL, SignTable};
 /// # Undefined
 /// With fewer than two hyperparameters, and where no network has a value.
 pub fn cmi_pgdl(observations: &Observations) -> Outcome<Cmi> {
-    definition().minimum(observations, at_least_two(observations)?)
+    PGDL.minimum(observations, &at_least_two(observations)?)
 }
 
 /// The later, symmetrised variant of [`cmi_pgdl`]: besides (a, b), the mirrored pair is counted, with both signs
@@ -50,16 +50,13 @@ pub fn cmi_pgdl(observations: &Observations) -> Outcome<Cmi> {
 /// # Undefined
 /// With fewer than two hyperparameters, and where no network has a value.
 pub fn cmi_pgdl_symmetric(observations: &Observations) -> Outcome<Cmi> {
-    definition_symmetric().minimum(observations, at_least_two(observations)?)
+    PGDL_SYMMETRIC.minimum(observations, &at_least_two(observations)?)
 }
 
-pub(crate) fn definition() -> Definition<impl CellRule, impl Fn(Information) -> Outcome + Sync> {
-    Definition { only_covered: false, rule: strict_cells, quotient }
-}
+pub(crate) const PGDL: Definition = Definition { only_covered: false, rule: strict_cells, quotient };
 
-pub(crate) fn definition_symmetric() -> Definition<impl CellRule, impl Fn(Information) -> Outcome + Sync> {
-    Definition { only_covered: false, rule: symmetric_cells, quotient }
-}
+pub(crate) const PGDL_SYMMETRIC: Definition =
+    Definition { only_covered: false, rule: symmetric_cells, quotient };
 
 fn at_least_two(observations: &Observations) -> Outcome<Vec<Vec<usize>>> {
     match observations.grid().axes() {
@@ -109,7 +106,7 @@ fn information(table: &[[u64; 2]; 2]) -> Information {
 
 /// Whether the gap's sign varies within some cell of this pair of hyperparameters; if not, no measure can score.
 pub(crate) fn gap_varies(observations: &Observations, axes: &[usize]) -> bool {
-    // A cell whose rows are constant has an entropy just below 0, any other one a positive one; the sum is positive
-    // where one varies, as a cell of N pairs that varies has at least log₂(N)/N bits.
-    crate::cells::Groups::new(observations, axes, false).sum(&strict_cells).entropy > 0.0
+    // A cell whose rows are constant has an entropy just below 0, any other one a clearly positive one.
+    Ranked::new(observations, false)
+        .is_ok_and(|ranked| Groups::new(&ranked, axes).sums([strict_cells])[0].entropy > 0.0)
 }

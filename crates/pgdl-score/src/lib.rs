@@ -30,6 +30,7 @@ mod cells;
 mod cmi;
 pub mod cmi_fgm;
 pub mod cmi_pgdl;
+mod cmi_together;
 pub mod competition_total;
 pub mod cross_validated_r2;
 mod error;

@@ -4,15 +4,14 @@ use crate::bootstrap::{
     Interval, KendallIntervals, Resampling, Stream, cmi_interval, granulated_kendall_mean_interval,
     kendall_intervals,
 };
-use crate::cells::CellRule;
 use crate::cmi::{Cmi, Definition};
-use crate::cmi_fgm::{self, cmi_fgm};
-use crate::cmi_pgdl::{self, cmi_pgdl, cmi_pgdl_symmetric};
+use crate::cmi_fgm::FGM;
+use crate::cmi_pgdl::{PGDL, PGDL_SYMMETRIC, gap_varies};
+use crate::cmi_together::CmiTogether;
 use crate::cross_validated_r2::cross_validated_r2;
 use crate::error::ScoreError;
 use crate::granulated_kendall::{GranulatedKendall, granulated_kendall};
 use crate::grid::Grid;
-use crate::information::Information;
 use crate::kendall::kendall_counts;
 use crate::observations::Observations;
 use crate::outcome::{Outcome, Undefined};
@@ -113,7 +112,7 @@ pub struct Scores {
 /// `gap` and `measure` have one entry per network in the grid's order; `None` and NaN are missing numbers. The result
 /// depends on the data and the options only, not on the number of threads.
 ///
-/// Work: n²/2 comparisons per set of at most two hyperparameters, three times, and O(n log n) per resample. Memory:
+/// Work: n²/2 comparisons per set of at most two hyperparameters, and O(n log n) per resample. Memory:
 /// linear in n, apart from the cells of the minimising sets.
 ///
 /// # Errors
@@ -156,9 +155,10 @@ pub fn score(
         &Resampling { resamples: options.bootstrap, seed: options.seed, confidence: options.confidence };
     let (values, gaps) = observations.covered_values();
 
-    let pgdl = cmi_pgdl(observations);
-    let symmetric = cmi_pgdl_symmetric(observations);
-    let fgm = cmi_fgm(observations);
+    let CmiTogether { pgdl, symmetric, fgm } = CmiTogether::of(observations);
+    let interval = |definition: &Definition, cmi: &Outcome<Cmi>, stream: Stream| {
+        cmi_interval(definition, observations, cmi, resampling, stream)
+    };
     let kendall = kendall_counts(&values, &gaps);
     let KendallIntervals { tau_a, tau_b } = if options.bootstrap == 0 {
         KendallIntervals::default()
@@ -174,17 +174,11 @@ pub fn score(
         networks: grid.networks(),
         covered: values.len(),
         warnings: warnings(observations, &pgdl),
-        cmi_pgdl_ci: interval_of(&pgdl, &cmi_pgdl::definition(), observations, resampling, Stream::PgdlCells),
+        cmi_pgdl_ci: interval(&PGDL, &pgdl, Stream::PgdlCells),
         cmi_pgdl: pgdl,
-        cmi_pgdl_symmetric_ci: interval_of(
-            &symmetric,
-            &cmi_pgdl::definition_symmetric(),
-            observations,
-            resampling,
-            Stream::PgdlSymmetricCells,
-        ),
+        cmi_pgdl_symmetric_ci: interval(&PGDL_SYMMETRIC, &symmetric, Stream::PgdlSymmetricCells),
         cmi_pgdl_symmetric: symmetric,
-        cmi_fgm_ci: interval_of(&fgm, &cmi_fgm::definition(), observations, resampling, Stream::FgmCells),
+        cmi_fgm_ci: interval(&FGM, &fgm, Stream::FgmCells),
         cmi_fgm: fgm,
         kendall_tau_a_ci: tau_a.filter(|_| kendall_tau_a.is_ok()),
         kendall_tau_a,
@@ -200,16 +194,6 @@ pub fn score(
         pearson: pearson(&values, &gaps),
         r2_cv: cross_validated_r2(&values, &gaps),
     })
-}
-
-fn interval_of<R: CellRule, Q: Fn(Information) -> Outcome + Sync>(
-    cmi: &Outcome<Cmi>,
-    definition: &Definition<R, Q>,
-    observations: &Observations,
-    resampling: &Resampling,
-    stream: Stream,
-) -> Option<Interval> {
-    cmi_interval(definition, observations, cmi.as_ref().ok()?, resampling, stream)
 }
 
 fn warnings(observations: &Observations, pgdl: &Outcome<Cmi>) -> Vec<String> {
@@ -239,7 +223,7 @@ fn warnings(observations: &Observations, pgdl: &Outcome<Cmi>) -> Vec<String> {
     }
     if let Ok(pgdl) = pgdl
         && pgdl.value == 0.0
-        && !cmi_pgdl::gap_varies(observations, &pgdl.argmin)
+        && !gap_varies(observations, &pgdl.argmin)
     {
         warnings.push(format!(
             "cmi_pgdl is 0 for every measure here: within every cell of {}, the gap's sign is certain",

@@ -136,6 +136,23 @@ proptest! {
     }
 
     #[test]
+    fn all_scores_at_once_are_those_one_by_one(case in prop_oneof![case(), finite_case()]) {
+        let grid = grid(&case);
+        let observations = Observations::from_numbers(&grid, &case.gap, &case.measure).unwrap();
+        let together = scores(&case);
+        prop_assert_eq!(together.covered, observations.covered());
+        prop_assert_eq!(together.cmi_pgdl, cmi_pgdl(&observations));
+        prop_assert_eq!(together.cmi_pgdl_symmetric, cmi_pgdl_symmetric(&observations));
+        prop_assert_eq!(together.cmi_fgm, cmi_fgm(&observations));
+        prop_assert_eq!(together.kendall_tau_b, kendall_tau_b(&case.measure, &case.gap));
+        prop_assert_eq!(together.pearson, pearson(&case.measure, &case.gap));
+        prop_assert_eq!(together.spearman, spearman(&case.measure, &case.gap));
+        prop_assert_eq!(together.r2_cv, cross_validated_r2(&case.measure, &case.gap));
+        prop_assert_eq!(together.granulated_kendall, granulated_kendall(&observations));
+        prop_assert_eq!(together.sign_error, sign_error(&observations, 300, 0.0));
+    }
+
+    #[test]
     fn cmi_fgm_is_its_definition(case in case()) {
         let grid = grid(&case);
         let found = cmi_fgm(&Observations::from_numbers(&grid, &case.gap, &case.measure).unwrap());

@@ -67,12 +67,12 @@ fn cmi_pgdl_of_pair(case: &Case, h1: usize, h2: usize, mirrored: bool) -> f64 {
     let (mut mutual, mut entropy) = (0.0, 0.0);
     for table in cells.values() {
         let total: f64 = table.iter().flatten().sum();
-        for row in 0..2 {
-            let p_row = (table[row][0] + table[row][1]) / total;
+        for row in table {
+            let p_row = (row[0] + row[1]) / total;
             entropy -= p_row * (p_row + 1e-12).log2();
-            for column in 0..2 {
+            for (column, count) in row.iter().enumerate() {
                 let p_column = (table[0][column] + table[1][column]) / total;
-                let p = table[row][column] / total;
+                let p = count / total;
                 if p > 0.0 {
                     mutual += p * (p / (p_row * p_column)).log2();
                 }
@@ -165,7 +165,8 @@ pub fn granulated_kendall(case: &Case) -> Vec<(Option<f64>, usize)> {
     (0..case.values.len())
         .map(|axis| {
             let others: Vec<usize> = (0..case.values.len()).filter(|&other| other != axis).collect();
-            let mut cells: BTreeMap<(Vec<u32>, Option<u32>), (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+            type Place = (Vec<u32>, Option<u32>);
+            let mut cells: BTreeMap<Place, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
             for a in 0..case.networks() {
                 let seed = case.seeds.as_ref().map(|seeds| seeds[a]);
                 let cell = cells.entry((case.place(a, &others), seed)).or_default();
