@@ -3,40 +3,75 @@
 //! Every measure has the same headings in the same order; `pgdl explain`, the reference page and the contract tests use
 //! them.
 
-use std::fmt::Write;
+use crate::info::{Effect, MeasureInfo};
+use crate::parameter::ParameterInfo;
 
-use crate::info::MeasureInfo;
+/// Columns of the plain text, indentation included.
+const WIDTH: usize = 88;
 
-/// Heading and text of each section, in order. Sections without content are absent.
-pub fn sections(info: &MeasureInfo) -> Vec<(&'static str, String)> {
+/// A heading with what stands under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The heading.
+    pub heading: &'static str,
+    /// What stands under it.
+    pub content: Content,
+}
+
+/// The content of a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Running text.
+    Prose(String),
+    /// A formula, to be shown as it is.
+    Formula(String),
+    /// Short lines: a name and what belongs to it.
+    List(Vec<(String, String)>),
+}
+
+impl Content {
+    /// Whether there is nothing to read.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Prose(text) | Self::Formula(text) => text.trim().is_empty(),
+            Self::List(lines) => lines.is_empty(),
+        }
+    }
+}
+
+/// The sections, in order. Parameters are absent where there are none.
+pub fn sections(info: &MeasureInfo) -> Vec<Section> {
+    let prose = |heading, text: &str| Section { heading, content: Content::Prose(text.to_string()) };
     let mut sections = vec![
-        ("Measure", info.title.to_string()),
-        ("Formula", info.formula.to_string()),
-        ("Shapes", info.shapes.to_string()),
-        ("Paper", info.paper.to_string()),
-        ("Needs", needs(info)),
-        ("Cost", info.cost.to_string()),
-        ("Invariances", invariances(info)),
-        ("Behaviour", info.behaviour.to_string()),
+        prose("Measure", info.title),
+        Section { heading: "Formula", content: Content::Formula(info.formula.to_string()) },
+        prose("Shapes", info.shapes),
+        prose("Paper", info.paper),
+        prose("Needs", &needs(info)),
+        prose("Cost", info.cost),
+        Section { heading: "Invariances", content: invariances(info) },
+        prose("Behaviour", info.behaviour),
     ];
     if !info.parameters.is_empty() {
-        sections.push(("Parameters", parameters(info)));
+        sections.push(Section { heading: "Parameters", content: parameters(info) });
     }
     sections
 }
 
-/// Plain text for a terminal: the id with family and version, then each section with its text indented.
+/// Plain text for a terminal: the id with family and version, then each section with its text indented and, but for
+/// the formula, wrapped.
 pub fn text(info: &MeasureInfo) -> String {
     let mut out = format!("{} ({})\n", info.id, qualities(info));
-    for (heading, content) in sections(info) {
-        out.push('\n');
-        out.push_str(heading);
-        out.push('\n');
-        for line in content.lines() {
-            let line = format!("  {line}");
-            out.push_str(line.trim_end());
-            out.push('\n');
-        }
+    for Section { heading, content } in sections(info) {
+        let lines: Vec<String> = match content {
+            Content::Formula(formula) => formula.lines().map(str::to_string).collect(),
+            Content::Prose(text) => text.lines().flat_map(|line| wrapped(line, WIDTH - 2)).collect(),
+            Content::List(items) => {
+                items.iter().flat_map(|(name, what)| wrapped(&format!("{name}: {what}"), WIDTH - 2)).collect()
+            }
+        };
+        out.push_str(&format!("\n{heading}\n"));
+        lines.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
     }
     out
 }
@@ -44,21 +79,38 @@ pub fn text(info: &MeasureInfo) -> String {
 /// Markdown: a second-level heading with the id, third-level headings for the sections.
 pub fn markdown(info: &MeasureInfo) -> String {
     let mut out = format!("## `{}`\n\n_{}_\n", info.id, qualities(info));
-    for (heading, content) in sections(info) {
-        out.push_str("\n### ");
-        out.push_str(heading);
-        out.push_str("\n\n");
-        let content = content.trim_end();
-        if heading == "Formula" {
-            out.push_str("```text\n");
-            out.push_str(content);
-            out.push_str("\n```\n");
-        } else {
-            out.push_str(content);
-            out.push('\n');
-        }
+    for Section { heading, content } in sections(info) {
+        let body = match content {
+            Content::Prose(text) => format!("{text}\n"),
+            Content::Formula(formula) => format!("```text\n{formula}\n```\n"),
+            Content::List(items) => {
+                items.iter().map(|(name, what)| format!("- `{name}`: {what}\n")).collect()
+            }
+        };
+        out.push_str(&format!("\n### {heading}\n\n{body}"));
     }
     out
+}
+
+/// The words of `line` in lines of at most `width` characters, but for words that are longer.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut length = 0;
+    for word in line.split_whitespace() {
+        let letters = word.chars().count();
+        match lines.last_mut() {
+            Some(last) if length + 1 + letters <= width => {
+                last.push(' ');
+                last.push_str(word);
+                length += 1 + letters;
+            }
+            _ => {
+                lines.push(word.to_string());
+                length = letters;
+            }
+        }
+    }
+    lines
 }
 
 fn qualities(info: &MeasureInfo) -> String {
@@ -79,28 +131,20 @@ fn needs(info: &MeasureInfo) -> String {
     info.needs.iter().map(|need| need.describe()).collect::<Vec<_>>().join(", ")
 }
 
-fn invariances(info: &MeasureInfo) -> String {
+fn invariances(info: &MeasureInfo) -> Content {
     let effects = &info.invariances;
-    format!(
-        "layer rescaling: {}\nBatchNorm scale: {}\nlogit scale: {}",
-        effects.layer_rescaling.describe(),
-        effects.batch_norm_scale.describe(),
-        effects.logit_scale.describe()
-    )
+    let line = |name: &str, effect: Effect| (name.to_string(), effect.describe());
+    Content::List(vec![
+        line("layer rescaling", effects.layer_rescaling),
+        line("BatchNorm scale", effects.batch_norm_scale),
+        line("logit scale", effects.logit_scale),
+    ])
 }
 
-fn parameters(info: &MeasureInfo) -> String {
-    let mut out = String::new();
-    for parameter in info.parameters {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{}={}: {} ({})",
-            parameter.name,
-            parameter.kind.default_value(),
-            parameter.doc,
-            parameter.kind.legal()
-        );
-    }
-    out
+fn parameters(info: &MeasureInfo) -> Content {
+    let line = |parameter: &ParameterInfo| {
+        let name = format!("{}={}", parameter.name, parameter.kind.default_value());
+        (name, format!("{} ({})", parameter.doc, parameter.kind.legal()))
+    };
+    Content::List(info.parameters.iter().map(line).collect())
 }

@@ -108,6 +108,7 @@ impl Effect {
     pub fn describe(self) -> String {
         match self {
             Self::Invariant => "invariant".to_string(),
+            Self::Homogeneous(1.0) => "times α".to_string(),
             Self::Homogeneous(degree) => format!("times α^{degree}"),
             Self::Changes => "changes".to_string(),
         }

@@ -1,6 +1,7 @@
 //! The registry: every measure that a program knows, registered by name, one call each.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
 use pgdl_zoo::did_you_mean::did_you_mean;
 
@@ -32,6 +33,12 @@ pub struct Resolved {
     pub spec: MeasureSpec,
     /// The measure.
     pub measure: Box<dyn Measure>,
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_tuple("Resolved").field(&self.spec.as_str()).finish()
+    }
 }
 
 impl Registry {

@@ -76,7 +76,7 @@ fn spelled(text: &str) -> String {
 }
 
 fn refused(text: &str) -> RegistryError {
-    registry().resolve(text).err().unwrap_or_else(|| panic!("{text} was accepted"))
+    registry().resolve(text).unwrap_err()
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn illegal_parameters_name_what_is_legal() {
 fn unknown_names_are_answered_with_the_nearest() {
     assert_eq!(refused("frist").hint().unwrap(), "did you mean `first`?");
     assert_eq!(refused("margin").hint().unwrap(), "`pgdl measures` lists them all");
-    let error = registry().resolve_list("family:exampels").err().unwrap();
+    let error = registry().resolve_list("family:exampels").unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean `examples`?");
-    let error = registry().resolve_list("family:spectral").err().unwrap();
+    let error = registry().resolve_list("family:spectral").unwrap_err();
     assert_eq!(error.hint().unwrap(), "families are examples, others");
 }
 
@@ -162,6 +162,6 @@ fn lists_keep_order_and_drop_repetitions() {
 fn a_measure_that_reads_what_it_did_not_declare_is_refused() {
     let mut registry = Registry::new();
     registry.add(&FIRST, |parameters| Ok(Box::new(Fixed(&FIRST, parameters.float("width")?)))).unwrap();
-    let error = registry.resolve("first").err().unwrap();
+    let error = registry.resolve("first").unwrap_err();
     assert!(error.to_string().contains("does not declare"), "{error}");
 }

@@ -72,7 +72,7 @@ fn lists_and_spellings_resolve() {
 fn mistakes_are_answered_with_what_was_meant() {
     let registry = registry();
     let refused = |text: &str| {
-        let error = registry.resolve_list(text).err().unwrap();
+        let error = registry.resolve_list(text).unwrap_err();
         format!("{error} | {}", error.hint().unwrap_or_default())
     };
     assert_eq!(refused("magrin"), "unknown measure `magrin` | did you mean `margin`?");

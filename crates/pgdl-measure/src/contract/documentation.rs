@@ -16,9 +16,9 @@ pub(super) fn check(info: &'static MeasureInfo) -> Vec<Violation> {
             add(format!("`{name}` is not snake_case"));
         }
     }
-    for (heading, content) in explain::sections(info) {
-        if content.trim().is_empty() {
-            add(format!("says nothing under {heading}"));
+    for section in explain::sections(info) {
+        if section.content.is_blank() {
+            add(format!("says nothing under {}", section.heading));
         }
     }
     let title = info.title;
