@@ -1,7 +1,6 @@
 //! Data that a zoo names instead of holding them: a public data set, which of its samples, and the transform.
 
 use std::fmt;
-use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Images, Transform};
 use crate::fetch::{self, NamedData, Progress, named};
+use crate::json_file::{read_json, write_json};
 use crate::{Dataset, Result, Split, ZooError};
 
 /// The version of the form that is written, and the only one that is read.
@@ -172,18 +172,15 @@ impl DataReference {
     /// When it is not of the form written here: another schema, an unknown data set, counts that contradict the
     /// indices, a digest that cannot be one.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|source| ZooError::io(path, source))?;
+        let value = read_json(path)?;
         let malformed = |message: String| ZooError::malformed(path, message);
-        let schema = serde_json::from_slice::<serde_json::Value>(&bytes)
-            .map_err(|error| malformed(error.to_string()))?
-            .get("schema")
-            .cloned();
+        let schema = value.get("schema").cloned();
         if schema != Some(SCHEMA.into()) {
             let found = schema.map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
             return Err(ZooError::unsupported(path, found, format!("schema {SCHEMA}")));
         }
         let reference: DataReference =
-            serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+            serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
         named(&reference.dataset)?;
         for sample in std::iter::once(&reference.train).chain(&reference.test) {
             if sample.indices.count() != Some(sample.count) {
@@ -196,15 +193,9 @@ impl DataReference {
         Ok(reference)
     }
 
-    /// Writes a `data.json`: a temporary file first, then renamed.
+    /// Writes a `data.json`, in full or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|error| ZooError::malformed(path, error.to_string()))?;
-        text.push(b'\n');
-        let temporary = path.with_extension("json.tmp");
-        fs::write(&temporary, text)
-            .and_then(|()| fs::rename(&temporary, path))
-            .map_err(|source| ZooError::io(path, source))
+        write_json(path, self)
     }
 
     /// The zoo's training or test sample; the data set is fetched when missing.
@@ -255,6 +246,7 @@ fn choose(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const TEXT: &str = r#"{"schema":1,"dataset":"cifar10",
         "train":{"split":"train","indices":"0-4999,6000-6009,7","count":5011,"sha256":"0000000000000000000000000000000000000000000000000000000000000000"},

@@ -121,7 +121,11 @@ impl ZooError {
     }
 
     /// A [`ZooError::Unsupported`] at `path`.
-    pub fn unsupported(path: impl AsRef<Path>, what: impl Into<String>, supported: impl Into<String>) -> Self {
+    pub fn unsupported(
+        path: impl AsRef<Path>,
+        what: impl Into<String>,
+        supported: impl Into<String>,
+    ) -> Self {
         ZooError::Unsupported {
             path: path.as_ref().to_path_buf(),
             what: what.into(),
@@ -154,8 +158,23 @@ impl ZooError {
             ZooError::Unsupported { supported, .. } if !supported.is_empty() => {
                 Some(format!("supported: {supported}"))
             }
+            ZooError::UnsupportedLayer { .. } => {
+                Some(format!("supported layers: {}", crate::keras::supported_layers().join(", ")))
+            }
+            ZooError::Network { source, .. } => source.hint(),
+            ZooError::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull => {
+                    Some("free some room on that disk, then run it again".into())
+                }
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("check the permissions of that file and its folder".into())
+                }
+                _ => None,
+            },
             ZooError::Unknown { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
-            ZooError::Unknown { known, .. } if !known.is_empty() => Some(format!("known: {}", known.join(", "))),
+            ZooError::Unknown { known, .. } if !known.is_empty() => {
+                Some(format!("known: {}", known.join(", ")))
+            }
             _ => None,
         }
     }

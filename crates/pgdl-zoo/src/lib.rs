@@ -3,6 +3,7 @@
 //! A *zoo* holds the networks of one task: one data set, one architecture family, a grid of hyperparameters.
 //! [`Zoo::open`] reads its configurations only; weights stay on disk until [`Zoo::load`].
 
+mod atomic_file;
 pub mod data;
 pub mod data_reference;
 pub mod dataset;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod fetch;
 pub mod hdf5;
 pub mod hyperparameter;
+mod json_file;
 pub mod keras;
 mod tensor_memory;
 pub mod zoo;

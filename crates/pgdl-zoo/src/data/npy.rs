@@ -2,13 +2,14 @@
 //!
 //! Element types f4, f8, i4, i8 and u1, of either byte order; C and Fortran order; header versions 1 to 3.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 use tch::{Kind, Tensor, kind::Element};
 use zip::ZipArchive;
 
+use crate::atomic_file::write_file;
 use crate::tensor_memory::{filled, with_elements};
 use crate::{Result, ZooError};
 
@@ -83,7 +84,7 @@ pub fn npz_names(path: &Path) -> Result<Vec<String>> {
     Ok(array_names(&archive))
 }
 
-/// Writes a tensor (f32, f64, i32, i64 or u8) as a `.npy` file, header version 1; a temporary file first, then renamed.
+/// Writes a tensor (f32, f64, i32, i64 or u8) as a `.npy` file, header version 1, in full or not at all.
 pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
     let (descr, values) = match tensor.f_kind()? {
         Kind::Float => ("<f4", bytes_of(tensor, f32::to_le_bytes)?),
@@ -95,12 +96,11 @@ pub fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
             return Err(ZooError::unsupported(path, format!("writing elements of type {kind:?}"), SUPPORTED));
         }
     };
-    let temporary = path.with_extension("npy.tmp");
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(&header(descr, &tensor.size()))?;
-        file.write_all(&values)
-    });
-    written.and_then(|()| fs::rename(&temporary, path)).map_err(|source| ZooError::io(path, source))
+    let io = |source| ZooError::io(path, source);
+    write_file(path, |file| {
+        file.write_all(&header(descr, &tensor.size())).map_err(io)?;
+        file.write_all(&values).map_err(io)
+    })
 }
 
 fn array_names<R: Read + std::io::Seek>(archive: &ZipArchive<R>) -> Vec<String> {
@@ -304,6 +304,7 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs;
     use std::io::Cursor;
     use zip::write::SimpleFileOptions;
     use zip::{CompressionMethod, ZipWriter};

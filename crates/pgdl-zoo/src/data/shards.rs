@@ -1,8 +1,7 @@
 //! Folders of TFRecord shards: the data of a PGDL task.
 
 use std::cmp::Ordering;
-use std::fs::{self, File};
-use std::io::BufWriter;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,6 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::example::{self, Example};
 use super::tfrecord::{RecordReader, RecordWriter};
+use crate::atomic_file::{create_folder, write_file};
 use crate::tensor_memory::{filled, with_elements};
 use crate::{Dataset, Result, ZooError};
 
@@ -106,7 +106,7 @@ pub fn write(folder: &Path, data: &Dataset, per_shard: usize) -> Result<Vec<Path
             data.len()
         )));
     }
-    fs::create_dir_all(folder).map_err(|source| ZooError::io(folder, source))?;
+    create_folder(folder)?;
     if paths(folder).is_ok() {
         return Err(ZooError::Invalid(format!("{} holds shards already", folder.display())));
     }
@@ -125,18 +125,17 @@ pub fn write(folder: &Path, data: &Dataset, per_shard: usize) -> Result<Vec<Path
 }
 
 fn write_shard(path: &Path, shape: &[i64], values: &[f32], labels: &[i64]) -> Result<()> {
-    let temporary = path.with_extension("tfrecord.tmp");
-    let io = |source| ZooError::io(&temporary, source);
-    let mut writer = RecordWriter::new(BufWriter::new(File::create(&temporary).map_err(io)?));
     let size = values.len() / labels.len().max(1);
-    for (index, label) in labels.iter().enumerate() {
-        let label = i32::try_from(*label)
-            .map_err(|_| ZooError::Invalid(format!("the label {label} does not fit in 32 bits")))?;
-        let values = &values[index * size..][..size];
-        writer.write(&example::serialize(shape, values, label)).map_err(io)?;
-    }
-    writer.finish().map_err(io)?;
-    fs::rename(&temporary, path).map_err(|source| ZooError::io(path, source))
+    write_file(path, |file| {
+        let mut writer = RecordWriter::new(file);
+        for (index, label) in labels.iter().enumerate() {
+            let label = i32::try_from(*label)
+                .map_err(|_| ZooError::Invalid(format!("the label {label} does not fit in 32 bits")))?;
+            let payload = example::serialize(shape, &values[index * size..][..size], label);
+            writer.write(&payload).map_err(|source| ZooError::io(path, source))?;
+        }
+        Ok(())
+    })
 }
 
 /// The input shape of the first record there is.
@@ -211,6 +210,7 @@ fn numeric_order(a: &str, b: &str) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     fn data(samples: i64) -> Dataset {
         let inputs =

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::data::{Images, cifar, idx, svhn};
+use crate::did_you_mean::did_you_mean;
 use crate::{Result, Split, ZooError};
 
 /// A public data set.
@@ -223,14 +224,14 @@ pub const CATALOGUE: &[NamedData] = &[
 pub fn named(name: &str) -> Result<&'static NamedData> {
     CATALOGUE.iter().find(|data| data.name == name).ok_or_else(|| {
         let plain = |text: &str| text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "");
-        let meant = CATALOGUE.iter().find(|data| {
-            [data.name, data.title].iter().any(|known| plain(known) == plain(name))
-                || plain(name).starts_with(&plain(data.name))
-        });
+        let same =
+            |data: &&NamedData| [data.name, data.title].iter().any(|known| plain(known) == plain(name));
+        let meant = (CATALOGUE.iter().find(same).map(|data| data.name))
+            .or_else(|| did_you_mean(name, CATALOGUE.iter().map(|data| data.name)));
         ZooError::Unknown {
             kind: "data set",
             name: name.to_owned(),
-            meant: meant.map(|data| data.name.to_owned()),
+            meant: meant.map(str::to_owned),
             known: CATALOGUE.iter().map(|data| data.name.to_owned()).collect(),
         }
     })
@@ -312,6 +313,7 @@ mod tests {
         let hint = |name| named(name).unwrap_err().hint().unwrap();
         assert!(hint("CIFAR-10").contains("`cifar10`"));
         assert!(hint("fashion-mnist").contains("`fashion_mnist`"));
+        assert!(hint("cifar11").contains("`cifar10`"));
         assert!(hint("imagenet").contains("cifar10, mnist"));
     }
 }

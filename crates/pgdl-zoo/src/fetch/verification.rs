@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::DataFile;
 use crate::dataset::hexadecimal;
+use crate::json_file::write_json;
 use crate::{Result, ZooError};
 
 /// The name of the file that remembers verified files.
@@ -93,14 +94,7 @@ impl Verified {
     /// Writes the memory. Where the folder cannot be written, nothing is remembered, and files are hashed each time.
     fn keep(&mut self, file: &DataFile, stamp: Stamp) {
         self.stamps.insert(file.name.to_owned(), stamp);
-        let Ok(text) = serde_json::to_vec_pretty(&self.stamps) else { return };
-        let temporary = self.folder.join(format!("{MEMORY}.{}", std::process::id()));
-        if fs::write(&temporary, text)
-            .and_then(|()| fs::rename(&temporary, self.folder.join(MEMORY)))
-            .is_err()
-        {
-            let _ = fs::remove_file(&temporary);
-        }
+        let _ = write_json(&self.folder.join(MEMORY), &self.stamps);
     }
 }
 

@@ -1,20 +1,31 @@
-//! Keras files: architectures as JSON, weights as HDF5.
-// NOTE to the FORMATS owner: the lead wrote hyperparameter.rs and zoo/ (Zoo, Listing, digests, places) to unblock the
-// others; adapt them as you like but keep the signatures. Yours are still: keras/ (these two functions, read_network,
-// .keras, whole-model .h5), the writer of task directories (Listing::write is there), check, export, import. Remove this note.
+//! Keras models on disk: architectures as JSON, weights as HDF5, both in a `.keras` archive.
+//!
+//! | written by | architecture | weights |
+//! |---|---|---|
+//! | PGDL | `config.json`: a list of layer classes with constructor arguments | `weights.hdf5` (legacy layout) |
+//! | Keras 2 and 3 | `to_json()`, the `model_config` attribute of a whole-model `.h5`, `config.json` in `.keras` | legacy layout, or the newer `.weights.h5` layout |
+//!
+//! [`read_network`] takes all of them.
 
-use std::path::Path;
+mod activation;
+mod archive;
+mod layer;
+mod layered_weights;
+mod legacy_weights;
+mod model;
+mod model_file;
+mod settings;
+mod write_model;
 
-use pgdl_network::{Architecture, Network};
+pub use legacy_weights::{write_weights, write_weights_named};
+pub use model::{Dialect, LayerRecord, Model};
+pub use model_file::{load_network, load_weights, read_model, read_network};
+pub use write_model::{Written, to_keras_json, to_pgdl_json};
 
-use crate::{Result, ZooError};
-
-/// The architecture in a task's `config.json`.
-pub fn read_task_config(path: &Path) -> Result<Architecture> {
-    Err(ZooError::unsupported(path, "reading configurations", ""))
-}
-
-/// A network of this architecture with the weights in a legacy HDF5 file.
-pub fn read_weights(path: &Path, _architecture: Architecture) -> Result<Network> {
-    Err(ZooError::unsupported(path, "reading weights", ""))
+/// Keras classes of layers that can be read, beside the aliases under which `keras.layers` also has them.
+pub fn supported_layers() -> Vec<&'static str> {
+    let mut names = pgdl_network::Layer::supported().to_vec();
+    names.extend(activation::LAYERS);
+    names.push("InputLayer");
+    names
 }

@@ -90,14 +90,17 @@ impl Listing {
     /// When the system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
         let axis = |(axis, value): (&Hyperparameter, &HyperValue)| {
-            let file = FileAxis { possible_values: axis.possible_values.clone(), current_value: value.clone() };
+            let file =
+                FileAxis { possible_values: axis.possible_values.clone(), current_value: value.clone() };
             (axis.name.clone(), file)
         };
         let entries = Entries(
             self.networks
                 .iter()
                 .map(|network| {
-                    let hparams = Entries(self.hyperparameters.iter().zip(&network.hyperparameters).map(axis).collect());
+                    let hparams = Entries(
+                        self.hyperparameters.iter().zip(&network.hyperparameters).map(axis).collect(),
+                    );
                     let entry = FileEntry {
                         hparams,
                         metrics: network.metrics,
@@ -107,8 +110,8 @@ impl Listing {
                 })
                 .collect(),
         );
-        let mut text =
-            serde_json::to_vec_pretty(&entries).map_err(|error| ZooError::malformed(path, error.to_string()))?;
+        let mut text = serde_json::to_vec_pretty(&entries)
+            .map_err(|error| ZooError::malformed(path, error.to_string()))?;
         text.push(b'\n');
         let temporary = path.with_extension("json.tmp");
         std::fs::write(&temporary, text)
@@ -128,7 +131,8 @@ impl Listing {
             let values = values(id, &entry.hparams.0, &mut hyperparameters)?;
             let metrics = entry.metrics.map(|metrics| metrics.checked(id)).transpose()?;
             let dev_name = entry.dev_name.and_then(|name| name.as_str().map(str::to_owned));
-            if networks.insert(id, NetworkEntry { id, hyperparameters: values, metrics, dev_name }).is_some() {
+            if networks.insert(id, NetworkEntry { id, hyperparameters: values, metrics, dev_name }).is_some()
+            {
                 return Err(format!("network {id} is listed twice"));
             }
         }
@@ -169,7 +173,10 @@ fn values(
             if axis.possible_values.contains(&found.current_value) {
                 Ok(found.current_value.clone())
             } else {
-                Err(format!("network {id}: {name} = {} is not among its possible values", found.current_value))
+                Err(format!(
+                    "network {id}: {name} = {} is not among its possible values",
+                    found.current_value
+                ))
             }
         })
         .collect()
@@ -218,7 +225,10 @@ mod tests {
             (format!("{{{}}}", network("three", "32")), "three"),
             (format!("{{{}, \"4\": {{\"hparams\": {{}}}}}}", network("3", "32")), "no hyperparameter `bs`"),
             (network("3", "32"), "line"),
-            ("{\"3\": {\"hparams\": {}, \"metrics\": {\"train_acc\": 2, \"test_acc\": 0}}}".to_owned(), "train_acc"),
+            (
+                "{\"3\": {\"hparams\": {}, \"metrics\": {\"train_acc\": 2, \"test_acc\": 0}}}".to_owned(),
+                "train_acc",
+            ),
         ];
         for (json, sign) in bad {
             let message = read(&json).unwrap_err().to_string();

@@ -208,7 +208,7 @@ impl Zoo {
     /// # Errors
     /// When its configuration is missing, damaged or not supported.
     pub fn architecture(&self, id: u64) -> Result<Architecture> {
-        keras::read_task_config(&self.model_folder(id)?.join(CONFIG))
+        Ok(keras::read_model(&self.model_folder(id)?)?.architecture)
     }
 
     /// A network with its final weights, on the CPU.
@@ -216,7 +216,8 @@ impl Zoo {
     /// # Errors
     /// When a file is missing or damaged, or weights and architecture do not fit.
     pub fn load(&self, id: u64) -> Result<Network> {
-        keras::read_weights(&self.model_folder(id)?.join(WEIGHTS), self.architecture(id)?)
+        let folder = self.model_folder(id)?;
+        keras::read_network(&folder, Some(&folder.join(WEIGHTS)))
     }
 
     /// A network with its weights before training, on the CPU; `None` where the zoo does not keep them.
@@ -224,11 +225,12 @@ impl Zoo {
     /// # Errors
     /// As [`Zoo::load`].
     pub fn load_initial(&self, id: u64) -> Result<Option<Network>> {
-        let path = self.model_folder(id)?.join(INITIAL_WEIGHTS);
+        let folder = self.model_folder(id)?;
+        let path = folder.join(INITIAL_WEIGHTS);
         if !path.exists() {
             return Ok(None);
         }
-        keras::read_weights(&path, self.architecture(id)?).map(Some)
+        keras::read_network(&folder, Some(&path)).map(Some)
     }
 
     /// The public data set that the zoo names in place of its own shards.
