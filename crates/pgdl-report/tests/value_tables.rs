@@ -224,12 +224,10 @@ fn a_damaged_parquet_file_is_an_error_or_another_table_and_never_a_panic() {
         assert!(spec(&path).read().is_err(), "{end} bytes");
     }
     for place in 4..sound.len() {
-        for flip in [0x08, 0xff] {
-            let mut damaged = sound.clone();
-            damaged[place] ^= flip;
-            folder.write("table.parquet", damaged);
-            // Values may change unnoticed: the format has no checksum here.
-            let _ = spec(&path).read();
-        }
+        let mut damaged = sound.clone();
+        damaged[place] ^= if place % 2 == 0 { 0x08 } else { 0xff };
+        folder.write("table.parquet", damaged);
+        // Values may change unnoticed: the format has no checksum here.
+        let _ = spec(&path).read();
     }
 }
