@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::data::shards;
@@ -16,6 +17,10 @@ impl Zoo {
     /// # Errors
     /// When the network has no folder, or a file cannot be read.
     pub fn weights_digest(&self, id: u64) -> Result<String> {
+        let known = &self.weights_digests[self.position(id)?];
+        if let Some(digest) = known.get() {
+            return Ok(digest.clone());
+        }
         let folder = self.model_folder(id)?;
         let mut hash = Sha256::new();
         for (name, needed) in [(CONFIG, true), (WEIGHTS, true), (INITIAL_WEIGHTS, false)] {
@@ -24,7 +29,7 @@ impl Zoo {
                 add(&mut hash, name, &path)?;
             }
         }
-        Ok(hexadecimal(hash))
+        Ok(known.get_or_init(|| hexadecimal(hash)).clone())
     }
 
     /// Digest of the data: every shard, or what the zoo says of the public data set it names.
@@ -61,8 +66,10 @@ impl Zoo {
         if let Some(path) = &self.listing_path {
             add(&mut hash, "model_configs.json", path)?;
         }
-        for network in self.networks() {
-            hash.update(format!("model_{} {}\n", network.id, self.weights_digest(network.id)?));
+        let networks = self.networks().par_iter();
+        let weights: Vec<String> = networks.map(|network| self.weights_digest(network.id)).collect::<Result<_>>()?;
+        for (network, digest) in self.networks().iter().zip(weights) {
+            hash.update(format!("model_{} {digest}\n", network.id));
         }
         hash.update(format!("data {}\n", self.data_digest()?));
         Ok(hexadecimal(hash))

@@ -11,6 +11,7 @@ mod listing;
 mod place;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use pgdl_network::{Architecture, Network};
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,8 @@ pub struct Zoo {
     listing_path: Option<PathBuf>,
     listing: Listing,
     data: Option<DataReference>,
+    /// Of each network, once it was computed: a zoo's files are read through for it.
+    weights_digests: Arc<[OnceLock<String>]>,
 }
 
 impl Zoo {
@@ -108,7 +111,9 @@ impl Zoo {
         }
         let reference = place.root.join("dataset_1/data.json");
         let data = if reference.is_file() { Some(DataReference::read(&reference)?) } else { None };
-        Ok(Zoo { name: place.name, root: place.root, listing_path: place.listing, listing, data })
+        let weights_digests = listing.networks.iter().map(|_| OnceLock::new()).collect();
+        let (name, root, listing_path) = (place.name, place.root, place.listing);
+        Ok(Zoo { name, root, listing_path, listing, data, weights_digests })
     }
 
     /// Opens the zoo of a name or in a folder; what is a folder is taken for one.
@@ -165,8 +170,11 @@ impl Zoo {
     /// # Errors
     /// When the zoo does not list it.
     pub fn network(&self, id: u64) -> Result<&NetworkEntry> {
-        let position = self.listing.networks.binary_search_by_key(&id, |network| network.id);
-        position.map(|position| &self.listing.networks[position]).map_err(|_| {
+        Ok(&self.listing.networks[self.position(id)?])
+    }
+
+    fn position(&self, id: u64) -> Result<usize> {
+        self.listing.networks.binary_search_by_key(&id, |network| network.id).map_err(|_| {
             let known = self.listing.networks.iter().map(|network| network.id.to_string());
             ZooError::unknown("network", &id.to_string(), known)
         })
