@@ -58,7 +58,8 @@ enum Step {
 impl<'a> Slot<'a> {
     pub(crate) fn new(shared: &'a Shared<'a>, index: usize, events: Events) -> Slot<'a> {
         let devices = &shared.options.devices;
-        let asked_device = devices.get(index % devices.len().max(1)).map_or("auto", String::as_str).to_owned();
+        let asked_device =
+            devices.get(index % devices.len().max(1)).map_or("auto", String::as_str).to_owned();
         Slot { shared, index, events, worker: None, device: asked_device.clone(), asked_device }
     }
 
@@ -160,7 +161,9 @@ impl<'a> Slot<'a> {
                 Reply::Answer(Answer::Refused(refusal)) => {
                     let (message, hint) = (refusal.message, refusal.hint);
                     return Err(match refusal.what {
-                        Refused::Device => RunError::Device { device: self.asked_device.clone(), message, hint },
+                        Refused::Device => {
+                            RunError::Device { device: self.asked_device.clone(), message, hint }
+                        }
                         Refused::Other => RunError::Worker { message, hint },
                     });
                 }
@@ -305,14 +308,18 @@ impl<'a> Slot<'a> {
     /// How long a measure may take.
     fn limit(&self, work: &Work, question: usize) -> Limit {
         let Some(budget) = self.shared.options.budget else { return Limit::None };
-        let limit = match budget.unit {
-            BudgetUnit::Measure => Some(budget.limit),
-            BudgetUnit::Network => {
-                work.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        let left = match budget.unit {
+            BudgetUnit::Measure => budget.limit,
+            BudgetUnit::Network => match work.deadline {
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                // So far off that the clock cannot say it.
+                None => return Limit::None,
+            },
+            BudgetUnit::Pooled => {
+                self.shared.pools().and_then(|pools| pools.next_limit(question)).unwrap_or_default()
             }
-            BudgetUnit::Pooled => self.shared.pools().and_then(|pools| pools.next_limit(question)),
         };
-        limit.filter(|limit| !limit.is_zero()).map_or(Limit::UsedUp, Limit::Some)
+        if left.is_zero() { Limit::UsedUp } else { Limit::Some(left) }
     }
 
     /// The budget in words.

@@ -4,9 +4,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use pgdl_measure::{Evaluation, Measured, Probe, ProbeInput, Registry, TrueNetwork, Truth};
+use pgdl_measure::{Evaluation, MeasureError, Measured, Probe, ProbeInput, Registry, TrueNetwork, Truth};
 use pgdl_network::device;
-use pgdl_zoo::{Dataset, Zoo};
+use pgdl_zoo::{Dataset, Gap, Zoo};
 use tch::{Device, Tensor};
 
 use crate::libtorch::libtorch_version;
@@ -154,11 +154,12 @@ impl Bench {
         let mut networks = Vec::new();
         let mut index = None;
         for entry in self.zoo.networks() {
-            let Some(metrics) = &entry.metrics else { continue };
+            let Some(gap) = entry.metrics.as_ref().and_then(|metrics| metrics.gap(Gap::Accuracy)) else {
+                continue;
+            };
             if entry.id == network_id {
                 index = Some(networks.len());
             }
-            let gap = metrics.train_acc - metrics.test_acc;
             networks.push(TrueNetwork { hyperparameters: entry.hyperparameters.clone(), gap });
         }
         index.map(|index| Truth { networks, index })
@@ -199,7 +200,7 @@ fn evaluate(registry: &Registry, probe: Option<&Probe>, spec: &str, limit: Optio
     probe.set_deadline(allowed.and_then(|allowed| started.checked_add(allowed)));
     memory::forget_peak();
     let outcome = match panics::caught(|| probe.evaluate(&resolved)) {
-        Ok(evaluation) => outcome(evaluation, probe.sample_size()),
+        Ok(evaluation) => outcome(evaluation),
         Err(message) => Outcome {
             seconds: started.elapsed().as_secs_f64(),
             ..Outcome::without_value(Status::Failed, message)
@@ -208,43 +209,24 @@ fn evaluate(registry: &Registry, probe: Option<&Probe>, spec: &str, limit: Optio
     Outcome { peak_memory_bytes: memory::peak_bytes(), ..outcome }
 }
 
-fn outcome(evaluation: Evaluation, sample_size: usize) -> Outcome {
-    use pgdl_measure::MeasureError;
-
+fn outcome(evaluation: Evaluation) -> Outcome {
     let Evaluation { outcome, passes, seconds } = evaluation;
-    let (status, message) = match outcome {
-        Ok(measured) => {
-            let Measured { value, standard_error, layers, details } = measured;
-            let known =
-                Outcome { value: Some(value), message: None, ..Outcome::without_value(Status::Ok, "") };
-            return Outcome {
-                standard_error,
-                layers,
-                details,
-                passes: whole(passes, sample_size),
-                seconds,
-                ..known
-            };
-        }
-        Err(MeasureError::Undefined(message)) => (Status::Undefined, message),
-        Err(MeasureError::Unavailable(message)) => (Status::Unavailable, message),
-        Err(MeasureError::Timeout(message)) => (Status::Timeout, message),
+    let outcome = match outcome {
+        Ok(Measured { value, standard_error, layers, details }) => Outcome {
+            value: Some(value),
+            standard_error,
+            layers,
+            details,
+            message: None,
+            ..Outcome::without_value(Status::Ok, "")
+        },
+        Err(MeasureError::Undefined(message)) => Outcome::without_value(Status::Undefined, message),
+        Err(MeasureError::Unavailable(message)) => Outcome::without_value(Status::Unavailable, message),
+        Err(MeasureError::Timeout(message)) => Outcome::without_value(Status::Timeout, message),
         Err(MeasureError::Failed(message)) if memory::is_out_of_memory(&message) => {
-            (Status::Failed, format!("out of memory: {message}"))
+            Outcome::without_value(Status::Failed, format!("out of memory: {message}"))
         }
-        Err(MeasureError::Failed(message)) => (Status::Failed, message),
+        Err(MeasureError::Failed(message)) => Outcome::without_value(Status::Failed, message),
     };
-    Outcome { passes: whole(passes, sample_size), seconds, ..Outcome::without_value(status, message) }
-}
-
-/// Passes are multiples of 1/n. Their sum is made in the order of the work, which differs between a run and its
-/// resumption; without the rounding errors it does not.
-fn whole(passes: pgdl_measure::Passes, sample_size: usize) -> pgdl_measure::Passes {
-    let n = sample_size as f64;
-    let whole = |passes: f64| (passes * n).round() / n;
-    pgdl_measure::Passes {
-        forward: whole(passes.forward),
-        backward: whole(passes.backward),
-        hvp: whole(passes.hvp),
-    }
+    Outcome { passes, seconds, ..outcome }
 }
