@@ -64,13 +64,7 @@ fn print(
         }
     }
     if arguments.ranking {
-        for measure in &subject.measures {
-            if format == Format::Table || format == Format::Markdown {
-                let title = if format == Format::Markdown { "## " } else { "" };
-                terminal.data(&format!("\n{title}{}: networks by predicted gap, largest first\n\n", measure.measure))?;
-            }
-            print_table(&ranking(&subject.population, std::slice::from_ref(measure)), format, terminal)?;
-        }
+        print_ranking(subject, format, terminal)?;
     }
     if arguments.competition_total {
         for score in &report.scores {
@@ -83,6 +77,19 @@ fn print(
             }
             terminal.data(&file.to_text())?;
         }
+    }
+    Ok(())
+}
+
+/// For people one table per measure, for programs one with all.
+fn print_ranking(subject: &Subject, format: Format, terminal: &Terminal) -> Result<(), Failure> {
+    if matches!(format, Format::Csv | Format::Json) {
+        return print_table(&ranking(&subject.population, &subject.measures), format, terminal);
+    }
+    for measure in &subject.measures {
+        let mark = if format == Format::Markdown { "## " } else { "" };
+        terminal.data(&format!("\n{mark}{}: networks by predicted gap, largest first\n\n", measure.measure))?;
+        print_table(&ranking(&subject.population, std::slice::from_ref(measure)), format, terminal)?;
     }
     Ok(())
 }
