@@ -99,7 +99,8 @@ impl Build {
     /// [`TrainError::Interrupted`] when networks are missing at the end.
     pub fn run(&self, stop: &AtomicBool, events: &mut dyn FnMut(BuildEvent<'_>, Status)) -> Result<Summary> {
         let recipe = Recipe::read(&self.recipe)?;
-        let create = |folder: &Path| fs::create_dir_all(folder).map_err(|source| TrainError::io(folder, source));
+        let create =
+            |folder: &Path| fs::create_dir_all(folder).map_err(|source| TrainError::io(folder, source));
         create(&self.root)?;
         let _lock = lock(&self.root)?;
         store::claim(&recipe, &self.recipe, &self.root)?;
@@ -118,7 +119,8 @@ impl Build {
         status.finished = kept;
         let failed = self.train_all(&recipe, pending, status, stop, events)?;
         if stop.load(Ordering::Relaxed) {
-            let finished = recipe.ids().filter(|id| matches!(store::finished(&recipe, &self.root, *id), Ok(Some(_))));
+            let finished =
+                recipe.ids().filter(|id| matches!(store::finished(&recipe, &self.root, *id), Ok(Some(_))));
             return Err(TrainError::Interrupted { finished: finished.count(), total });
         }
         if !failed.is_empty() {
@@ -158,9 +160,11 @@ impl Build {
                     if let Some(worker) = running.get_mut(&id) {
                         worker.fraction = f64::from(epoch.epoch) / f64::from(epoch.max_epochs);
                     }
-                    let fraction = (done + running.values().map(|worker| worker.fraction).sum::<f64>()) / to_do;
+                    let fraction =
+                        (done + running.values().map(|worker| worker.fraction).sum::<f64>()) / to_do;
                     status.remaining =
-                        Duration::try_from_secs_f64(started.elapsed().as_secs_f64() * (1.0 / fraction - 1.0)).ok();
+                        Duration::try_from_secs_f64(started.elapsed().as_secs_f64() * (1.0 / fraction - 1.0))
+                            .ok();
                     events(BuildEvent::Epoch { id, epoch: &epoch }, status);
                 }
                 Message::Ended => {
@@ -219,7 +223,12 @@ impl Build {
     }
 
     /// What became of a worker: the network's record, or the reason why there is none.
-    fn ended(&self, recipe: &Recipe, id: u64, worker: Worker) -> Result<std::result::Result<TrainingRecord, String>> {
+    fn ended(
+        &self,
+        recipe: &Recipe,
+        id: u64,
+        worker: Worker,
+    ) -> Result<std::result::Result<TrainingRecord, String>> {
         let error_path = worker.error_path.clone();
         let exit = worker.wait()?;
         if exit.success()

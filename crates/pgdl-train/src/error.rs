@@ -124,9 +124,13 @@ impl TrainError {
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Diverged { .. } => Some("lower the learning rate `lr`, or raise training.warmup_epochs".into()),
+            Self::Diverged { .. } => {
+                Some("lower the learning rate `lr`, or raise training.warmup_epochs".into())
+            }
             Self::OtherContent { .. } => Some("give another output folder, or remove this one".into()),
-            Self::Failed { .. } | Self::Interrupted { .. } => Some("the same command goes on with the networks that are missing".into()),
+            Self::Failed { .. } | Self::Interrupted { .. } => {
+                Some("the same command goes on with the networks that are missing".into())
+            }
             Self::Network(error) => error.hint(),
             Self::Zoo(error) => error.hint(),
             _ => None,

@@ -276,7 +276,9 @@ impl Recipe {
             given.insert(name.as_str());
         }
         if self.axes.is_empty() {
-            return Err(TrainError::Recipe("there is no [[axis]]: a zoo has at least one hyperparameter".into()));
+            return Err(TrainError::Recipe(
+                "there is no [[axis]]: a zoo has at least one hyperparameter".into(),
+            ));
         }
         for axis in &self.axes {
             let info = info("axis.name".into(), &axis.name)?;
@@ -289,11 +291,15 @@ impl Recipe {
             for (position, value) in axis.values.iter().enumerate() {
                 info.check(&format!("a value of axis {}", axis.name), *value)?;
                 if axis.values[..position].contains(value) {
-                    return Err(TrainError::Recipe(format!("axis `{}` has the value {value} twice", axis.name)));
+                    return Err(TrainError::Recipe(format!(
+                        "axis `{}` has the value {value} twice",
+                        axis.name
+                    )));
                 }
             }
         }
-        if let Some(missing) = known.iter().find(|info| info.default.is_none() && !given.contains(info.name)) {
+        if let Some(missing) = known.iter().find(|info| info.default.is_none() && !given.contains(info.name))
+        {
             return Err(TrainError::Recipe(format!(
                 "setting `{}` is missing ({}): give it in [fixed] or as an [[axis]]",
                 missing.name, missing.doc

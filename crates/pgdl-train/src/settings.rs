@@ -50,8 +50,13 @@ impl SettingInfo {
 pub const TRAINING_SETTINGS: &[SettingInfo] = &[
     SettingInfo::number("lr", 1e-9, 100.0, "learning rate, before scaling by batch size and schedule"),
     SettingInfo::count("bs", 1.0, 65_536.0, "batch size"),
-    SettingInfo::number("weight_decay", 0.0, 1.0, "factor λ of the gradient term λ·w on kernels (coupled L2)")
-        .or(0.0),
+    SettingInfo::number(
+        "weight_decay",
+        0.0,
+        1.0,
+        "factor λ of the gradient term λ·w on kernels (coupled L2)",
+    )
+    .or(0.0),
 ];
 
 /// All settings of one network, defaults filled in.

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use pgdl_network::Network;
-use pgdl_zoo::Dataset;
+use pgdl_zoo::data::shards;
+use pgdl_zoo::hdf5::Storage;
+use pgdl_zoo::{Dataset, HyperValue, Hyperparameter, Listing, Metrics, NetworkEntry, Split, keras};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
 use crate::error::{Result, TrainError};
 use crate::recipe::Recipe;
@@ -15,6 +15,10 @@ use crate::train::{Fit, Stop, Trained};
 
 /// The version of the form that is written, and the only one that counts as finished.
 const SCHEMA: u32 = 1;
+
+/// Rounded weights leave half of their bytes empty: compression removes them.
+const STORAGE: Storage = Storage::Compressed(9);
+const SAMPLES_PER_SHARD: usize = 1_000;
 
 /// How a network came about: `training.json` in its folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,7 +52,10 @@ pub(crate) fn claim(recipe: &Recipe, file: &Path, root: &Path) -> Result<()> {
         if there.digest()? != recipe.digest()? {
             return Err(TrainError::OtherContent {
                 path: root.to_path_buf(),
-                reason: format!("it belongs to another recipe, or another version of this one (`{}`)", there.name),
+                reason: format!(
+                    "it belongs to another recipe, or another version of this one (`{}`)",
+                    there.name
+                ),
             });
         }
         return Ok(());
@@ -75,8 +82,10 @@ pub(crate) fn write_network(recipe: &Recipe, root: &Path, id: u64, trained: &Tra
     let folder = root.join(format!(".partial_{id}"));
     remove(&folder)?;
     fs::create_dir_all(&folder).map_err(|source| TrainError::io(&folder, source))?;
-    for (name, network) in [("final", &trained.network), ("initial", &trained.initial)] {
-        write_safetensors(network, &folder.join(format!("{name}.safetensors")))?;
+    let written = keras::to_pgdl_json(trained.network.architecture(), &folder.join("config.json"))?;
+    write_json(&folder.join("config.json"), &written.json)?;
+    for (name, network) in [("weights.hdf5", &trained.network), ("weights_init.hdf5", &trained.initial)] {
+        keras::write_weights_named(&folder.join(name), network, &written, STORAGE)?;
     }
     let record = TrainingRecord {
         schema: SCHEMA,
@@ -86,28 +95,61 @@ pub(crate) fn write_network(recipe: &Recipe, root: &Path, id: u64, trained: &Tra
         train: trained.train,
         test: trained.test,
     };
-    let mut text = serde_json::to_vec_pretty(&record).map_err(|error| TrainError::Recipe(error.to_string()))?;
-    text.push(b'\n');
-    replace(&folder.join("training.json"), &text)?;
+    write_json(&folder.join("training.json"), &record)?;
     let place = model_folder(root, id);
     remove(&place)?;
     fs::rename(&folder, &place).map_err(|source| TrainError::io(&place, source))
 }
 
-fn write_safetensors(network: &Network, path: &Path) -> Result<()> {
-    let tensors: Vec<(String, Tensor)> = network
-        .parameters()
-        .map(|parameter| (format!("{}.{}", parameter.node, parameter.index), parameter.tensor.shallow_clone()))
+/// Writes `dataset_1` with the samples themselves, unless it is there.
+pub(crate) fn write_shards(root: &Path, train: &Dataset, test: &Dataset) -> Result<()> {
+    let place = root.join("dataset_1");
+    if place.exists() {
+        return Ok(());
+    }
+    let folder = root.join(".partial_dataset");
+    remove(&folder)?;
+    for (split, data) in [(Split::Train, train), (Split::Test, test)] {
+        let folder = folder.join(split.name());
+        fs::create_dir_all(&folder).map_err(|source| TrainError::io(&folder, source))?;
+        shards::write(&folder, data, SAMPLES_PER_SHARD)?;
+    }
+    fs::rename(&folder, &place).map_err(|source| TrainError::io(&place, source))
+}
+
+/// Lists all networks, which must be finished, with their hyperparameters and metrics.
+pub(crate) fn write_model_configs(recipe: &Recipe, root: &Path) -> Result<()> {
+    let values = |values: &[f64]| values.iter().copied().map(HyperValue::from).collect();
+    let hyperparameters = recipe
+        .axes
+        .iter()
+        .map(|axis| Hyperparameter { name: axis.name.clone(), possible_values: values(&axis.values) })
         .collect();
-    Ok(Tensor::write_safetensors(&tensors, path)?)
+    let mut networks = Vec::with_capacity(recipe.network_count());
+    for id in recipe.ids() {
+        let Some(record) = finished(recipe, root, id)? else {
+            let path = model_folder(root, id);
+            return Err(TrainError::OtherContent { path, reason: "it is no finished network".into() });
+        };
+        networks.push(NetworkEntry {
+            id,
+            hyperparameters: values(&recipe.axis_values(id)?),
+            metrics: Some(Metrics {
+                train_acc: record.train.accuracy,
+                test_acc: record.test.accuracy,
+                train_loss: Some(record.train.cross_entropy),
+                test_loss: Some(record.test.cross_entropy),
+            }),
+            dev_name: None,
+        });
+    }
+    Ok(Listing { hyperparameters, networks }.write(&root.join("model_configs.json"))?)
 }
 
-pub(crate) fn write_shards(_root: &Path, _train: &Dataset, _test: &Dataset) -> Result<()> {
-    Ok(())
-}
-
-pub(crate) fn write_model_configs(_recipe: &Recipe, _root: &Path) -> Result<()> {
-    Ok(())
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| TrainError::io(path, error.into()))?;
+    text.push(b'\n');
+    replace(path, &text)
 }
 
 fn remove(folder: &Path) -> Result<()> {

@@ -99,8 +99,13 @@ pub fn train(
         if !running_loss.is_finite() {
             return Err(TrainError::Diverged { id, epoch, loss: running_loss });
         }
-        let mut report =
-            Epoch { epoch, max_epochs: plan.max_epochs, running_loss, train_loss: None, train_accuracy: None };
+        let mut report = Epoch {
+            epoch,
+            max_epochs: plan.max_epochs,
+            running_loss,
+            train_loss: None,
+            train_accuracy: None,
+        };
         let mut reached = false;
         if running_loss <= plan.evaluate_below {
             let stored = rounded(&network, recipe.stored_precision)?;
@@ -284,5 +289,210 @@ fn below(bound: u64, generator: &mut ChaCha20Rng) -> u64 {
         if draw < zone {
             return draw % bound;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(training: &str) -> Recipe {
+        Recipe::parse(&format!(
+            r#"
+            schema = 1
+            name = "test"
+            seed = 3
+            family = "mlp"
+            [synthetic]
+            shape = [2, 2, 1]
+            classes = 3
+            train = 12
+            test = 9
+            noise = 0.3
+            [fixed]
+            depth = 0
+            width = 1
+            lr = 0.25
+            [[axis]]
+            name = "weight_decay"
+            values = [0.0, 0.5]
+            [[axis]]
+            name = "bs"
+            values = [12, 5]
+            [training]
+            {training}
+            "#
+        ))
+        .unwrap()
+    }
+
+    fn run(recipe: &Recipe, id: u64) -> Result<(Trained, Vec<Epoch>)> {
+        let (train_data, test_data) = recipe.synthetic.as_ref().unwrap().draw(recipe.seed)?;
+        let mut epochs = Vec::new();
+        let mut keep = |epoch| {
+            epochs.push(epoch);
+            Ok(())
+        };
+        let trained = train(recipe, id, &train_data, &test_data, Device::Cpu, &mut keep)?;
+        Ok((trained, epochs))
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f64> {
+        Vec::<f64>::try_from(tensor.to_kind(Kind::Double).reshape([-1])).unwrap()
+    }
+
+    /// Softmax regression by plain loops: cross-entropy, accuracy, and the gradient for kernel `[4, 3]` and bias `[3]`.
+    fn softmax_regression(kernel: &[f64], bias: &[f64], data: &Dataset) -> (Fit, Vec<f64>, Vec<f64>) {
+        let (inputs, labels) = (values(&data.inputs), values(&data.labels));
+        let n = labels.len();
+        let (mut loss, mut correct, mut dkernel, mut dbias) = (0.0, 0, vec![0.0; 12], vec![0.0; 3]);
+        for (x, label) in inputs.chunks(4).zip(labels.iter().map(|label| *label as usize)) {
+            let logits: Vec<f64> =
+                (0..3).map(|j| bias[j] + (0..4).map(|i| x[i] * kernel[3 * i + j]).sum::<f64>()).collect();
+            let total: f64 = logits.iter().map(|z| z.exp()).sum();
+            loss += total.ln() - logits[label];
+            correct += usize::from((0..3).all(|j| logits[j] <= logits[label]));
+            for j in 0..3 {
+                let error = (logits[j].exp() / total - f64::from(u8::from(j == label))) / n as f64;
+                dbias[j] += error;
+                (0..4).for_each(|i| dkernel[3 * i + j] += error * x[i]);
+            }
+        }
+        (Fit { cross_entropy: loss / n as f64, accuracy: correct as f64 / n as f64 }, dkernel, dbias)
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= tolerance, "{found} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn one_step_of_sgd_is_that_of_softmax_regression_with_decay_on_the_kernel() {
+        let recipe = recipe("optimizer = 'sgd'\nmomentum = 0\nmax_epochs = 1");
+        let (train_data, test_data) = recipe.synthetic.as_ref().unwrap().draw(recipe.seed).unwrap();
+        for (id, decay) in [(0, 0.0), (2, 0.5)] {
+            let (trained, epochs) = run(&recipe, id).unwrap();
+            let (kernel, bias) =
+                (values(&trained.initial.weights()[1][0]), values(&trained.initial.weights()[1][1]));
+            let (before, dkernel, dbias) = softmax_regression(&kernel, &bias, &train_data);
+            assert_close(&[epochs[0].running_loss], &[before.cross_entropy], 1e-6);
+            let expected: Vec<f64> =
+                kernel.iter().zip(&dkernel).map(|(w, gradient)| w - 0.25 * (gradient + decay * w)).collect();
+            let after = (values(&trained.network.weights()[1][0]), values(&trained.network.weights()[1][1]));
+            assert_close(&after.0, &expected, 1e-6);
+            let expected: Vec<f64> =
+                bias.iter().zip(&dbias).map(|(b, gradient)| b - 0.25 * gradient).collect();
+            assert_close(&after.1, &expected, 1e-6);
+            for (fit, data) in [(trained.train, &train_data), (trained.test, &test_data)] {
+                let (expected, ..) = softmax_regression(&after.0, &after.1, data);
+                assert_close(
+                    &[fit.cross_entropy, fit.accuracy],
+                    &[expected.cross_entropy, expected.accuracy],
+                    1e-6,
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn training_ends_after_the_first_epoch_at_the_target_or_the_last_one() {
+        let reached = recipe("optimizer = 'adam'\nmax_epochs = 500\ntarget_cross_entropy = 0.05");
+        let (trained, epochs) = run(&reached, 1).unwrap();
+        assert_eq!((trained.stop, trained.epochs as usize), (Stop::TargetReached, epochs.len()));
+        let losses: Vec<f64> = epochs.iter().map(|epoch| epoch.train_loss.unwrap()).collect();
+        let (last, earlier) = losses.split_last().unwrap();
+        assert!(earlier.iter().all(|loss| *loss > 0.05) && *last <= 0.05 && !earlier.is_empty());
+        assert_eq!(trained.train.cross_entropy, *last);
+        let used_up = recipe("optimizer = 'adam'\nmax_epochs = 2\ntarget_cross_entropy = 0");
+        let (trained, epochs) = run(&used_up, 1).unwrap();
+        assert_eq!((trained.stop, trained.epochs, epochs.len()), (Stop::MaxEpochs, 2, 2));
+    }
+
+    #[test]
+    fn stored_weights_are_rounded_and_what_is_said_of_them_is_true() {
+        let training = "optimizer = 'sgd'\nmax_epochs = 3\ncompute = 'bfloat16'";
+        let mut half = recipe(training);
+        half.stored_precision = Precision::Bfloat16;
+        let (train_data, _) = half.synthetic.as_ref().unwrap().draw(half.seed).unwrap();
+        let (trained, _) = run(&half, 1).unwrap();
+        for network in [&trained.initial, &trained.network] {
+            for parameter in network.parameters() {
+                assert_eq!(parameter.tensor.kind(), Kind::Float);
+                let there_and_back = parameter.tensor.to_kind(Kind::BFloat16).to_kind(Kind::Float);
+                assert!(there_and_back.equal(parameter.tensor));
+            }
+        }
+        let (kernel, bias) =
+            (values(&trained.network.weights()[1][0]), values(&trained.network.weights()[1][1]));
+        let (expected, ..) = softmax_regression(&kernel, &bias, &train_data);
+        assert_close(&[trained.train.cross_entropy], &[expected.cross_entropy], 1e-6);
+        // Rounded weights and numbers of 8 bits still train like exact ones, nearly.
+        let (exact, _) = run(&recipe("optimizer = 'sgd'\nmax_epochs = 3"), 1).unwrap();
+        assert_close(
+            &values(&trained.network.weights()[1][0]),
+            &values(&exact.network.weights()[1][0]),
+            0.03,
+        );
+        assert_ne!(values(&trained.network.weights()[1][0]), values(&exact.network.weights()[1][0]));
+    }
+
+    #[test]
+    fn the_same_recipe_gives_the_same_network() {
+        let recipe = recipe("optimizer = 'adam'\nmax_epochs = 4");
+        let weights = |id| values(&run(&recipe, id).unwrap().0.network.weights()[1][0]);
+        assert_eq!(weights(1), weights(1));
+        assert_ne!(weights(1), weights(3));
+    }
+
+    #[test]
+    fn divergence_is_an_error() {
+        let mut wild = recipe("optimizer = 'sgd'\nmax_epochs = 400");
+        wild.fixed.insert("lr".into(), 100.0);
+        match run(&wild, 2).unwrap_err() {
+            TrainError::Diverged { id: 2, loss, .. } => assert!(!loss.is_finite()),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_learning_rate_rises_then_falls() {
+        let schedule = |training: &str, bs: u64| {
+            let recipe = recipe(training);
+            Schedule::new(&recipe.training, &recipe.settings(bs).unwrap(), 12).unwrap()
+        };
+        // Batches of 5: three steps per epoch.
+        let flat = schedule("optimizer = 'sgd'\nmax_epochs = 4", 1);
+        assert!([0, 5, 11].iter().all(|step| flat.learning_rate(*step) == 0.25));
+        let linear = schedule("optimizer = 'sgd'\nmax_epochs = 4\ndecay = 'linear'", 1);
+        assert_close(&[0, 3, 9].map(|step| linear.learning_rate(step)), &[0.25, 0.1875, 0.0625], 1e-15);
+        let cosine = schedule("optimizer = 'sgd'\nmax_epochs = 4\ndecay = 'cosine'", 1);
+        assert_close(&[0, 4, 6].map(|step| cosine.learning_rate(step)), &[0.25, 0.1875, 0.125], 1e-15);
+        let warm = schedule("optimizer = 'sgd'\nmax_epochs = 4\nwarmup_epochs = 1", 1);
+        assert_close(
+            &[0, 1, 2, 3].map(|step| warm.learning_rate(step)),
+            &[0.0625, 0.125, 0.1875, 0.25],
+            1e-15,
+        );
+        let scaled = schedule("optimizer = 'sgd'\nmax_epochs = 4\nlr_batch_exponent = 1", 0);
+        assert_close(&[scaled.learning_rate(0)], &[0.25 * 12.0 / 32.0], 1e-15);
+    }
+
+    #[test]
+    fn orders_are_permutations_and_all_are_equally_likely() {
+        let mut generator = ChaCha20Rng::seed_from_u64(5);
+        let mut sorted = permutation(1000, &mut generator);
+        assert_ne!(sorted, (0..1000).collect::<Vec<i64>>());
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..1000).collect::<Vec<i64>>());
+        assert!(permutation(0, &mut generator).is_empty());
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..6_000 {
+            *counts.entry(permutation(3, &mut generator)).or_insert(0u32) += 1;
+        }
+        // Six orders, 1,000 expected of each, standard deviation 29.
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
 }

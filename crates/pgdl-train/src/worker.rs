@@ -78,8 +78,7 @@ impl Job {
             let standard_output = |source| TrainError::io("standard output", source);
             writeln!(std::io::stdout(), "{}", json!(epoch)).map_err(standard_output)
         };
-        let trained =
-            train::train(&self.recipe, self.id, &train_data, &test_data, device, &mut on_epoch)?;
+        let trained = train::train(&self.recipe, self.id, &train_data, &test_data, device, &mut on_epoch)?;
         store::write_network(&self.recipe, &self.root, self.id, &trained)
     }
 }

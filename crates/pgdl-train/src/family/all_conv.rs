@@ -7,7 +7,12 @@ use crate::error::{Result, TrainError};
 use crate::settings::{SettingInfo, Settings};
 
 pub(super) const SETTINGS: &[SettingInfo] = &[
-    SettingInfo::count("nparams", 1.0, 1e9, "number of kernel values aimed at; the base width follows from it"),
+    SettingInfo::count(
+        "nparams",
+        1.0,
+        1e9,
+        "number of kernel values aimed at; the base width follows from it",
+    ),
     SettingInfo::count("depth", 3.0, 96.0, "3×3 convolutions, in three stages"),
     SettingInfo::count("reverse", 0.0, 1.0, "1: stages are widest at the input, 0: at the output").or(0.0),
     SettingInfo::count("batch_norm", 0.0, 1.0, "1: batch normalization after each 3×3 convolution").or(1.0),
@@ -39,7 +44,11 @@ pub(super) fn layers(settings: &Settings, [_, _, channels]: [i64; 3], classes: i
         total + inputs * classes
     };
     if kernel_values(1) > limit {
-        return Err(TrainError::value("nparams", limit, format!("at least {} at depth {depth}", kernel_values(1))));
+        return Err(TrainError::value(
+            "nparams",
+            limit,
+            format!("at least {} at depth {depth}", kernel_values(1)),
+        ));
     }
     // Kernel values grow with the square of the base, so this ends within √nparams steps.
     let base = (1..).take_while(|base| kernel_values(*base) <= limit).last().unwrap_or(1);
@@ -49,7 +58,13 @@ pub(super) fn layers(settings: &Settings, [_, _, channels]: [i64; 3], classes: i
         if normalized {
             layers.extend([
                 conv(base * factor, 3, stride, Activation::Linear),
-                Layer::BatchNormalization { axis: -1, scale: true, center: true, epsilon: 1e-3, momentum: 0.99 },
+                Layer::BatchNormalization {
+                    axis: -1,
+                    scale: true,
+                    center: true,
+                    epsilon: 1e-3,
+                    momentum: 0.99,
+                },
                 Layer::Activation(Activation::Relu),
             ]);
         } else {

@@ -17,7 +17,11 @@ pub(super) const SETTINGS: &[SettingInfo] = &[
 pub(super) fn layers(settings: &Settings, [height, width, _]: [i64; 3], classes: i64) -> Result<Vec<Layer>> {
     let depth = settings.count("depth")?;
     if depth % 3 != 0 {
-        return Err(TrainError::value("depth", depth, "a multiple of 3: the family has blocks of three convolutions"));
+        return Err(TrainError::value(
+            "depth",
+            depth,
+            "a multiple of 3: the family has blocks of three convolutions",
+        ));
     }
     let filters = settings.count("conv")?;
     let [mut height, mut width] = [height, width];

@@ -7,7 +7,12 @@ use crate::error::{Result, TrainError};
 use crate::settings::{SettingInfo, Settings};
 
 pub(super) const SETTINGS: &[SettingInfo] = &[
-    SettingInfo::count("convwidth", 1.0, 65_536.0, "filters of the last block; each earlier block has half as many"),
+    SettingInfo::count(
+        "convwidth",
+        1.0,
+        65_536.0,
+        "filters of the last block; each earlier block has half as many",
+    ),
     SettingInfo::count("num_conv_blocks", 1.0, 8.0, "blocks of two 3×3 convolutions and a 2×2 max pooling"),
     SettingInfo::count("num_dense_layers", 0.0, 8.0, "hidden dense layers"),
     SettingInfo::count("dense_width", 1.0, 65_536.0, "units of each hidden dense layer").or(128.0),
@@ -30,7 +35,11 @@ pub(super) fn layers(settings: &Settings, classes: i64) -> Result<Vec<Layer>> {
     let mut layers = Vec::new();
     for block in 0..blocks {
         let filters = width >> (blocks - 1 - block);
-        layers.extend([conv(filters, 3, 1, Activation::Relu), conv(filters, 3, 1, Activation::Relu), halving()]);
+        layers.extend([
+            conv(filters, 3, 1, Activation::Relu),
+            conv(filters, 3, 1, Activation::Relu),
+            halving(),
+        ]);
     }
     layers.push(Layer::Flatten);
     for _ in 0..settings.count("num_dense_layers")? {
