@@ -8,6 +8,7 @@ mod program;
 mod shared_folder;
 mod storage;
 mod tiny_zoo;
+mod validity;
 
 use std::process::ExitCode;
 
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests = [outcomes::TESTS, disturbed::TESTS, shared_folder::TESTS, storage::TESTS].concat();
+    let tests =
+        [outcomes::TESTS, disturbed::TESTS, shared_folder::TESTS, storage::TESTS, validity::TESTS].concat();
     let trial = |&(name, test): &Test| {
         Trial::test(name, move || -> Result<(), Failed> {
             test();

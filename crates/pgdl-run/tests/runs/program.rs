@@ -28,6 +28,8 @@ pub struct Orders {
     pub force: bool,
     pub shard: Option<String>,
     pub memory_limit: Option<u64>,
+    pub seed: u64,
+    pub sample: Option<u64>,
     #[serde(skip)]
     pub budget: Option<Budget>,
 }
@@ -44,6 +46,8 @@ impl Orders {
             force: false,
             shard: None,
             memory_limit: None,
+            seed: 7,
+            sample: Some(40),
             budget: None,
         }
     }
@@ -57,7 +61,8 @@ impl Orders {
             _ => Reuse::OnlyMissing,
         };
         let shard = self.shard.as_deref().map(str::parse::<Shard>).transpose()?;
-        let options = PlanOptions { seed: 7, sample: Some(40), reuse, shard, ..PlanOptions::default() };
+        let options =
+            PlanOptions { seed: self.seed, sample: self.sample, reuse, shard, ..PlanOptions::default() };
         Plan::new(&Zoo::open(&self.zoo)?, &measures, &contents.records, options)
     }
 
