@@ -172,8 +172,7 @@ fn write_layers(
             tensors.iter().map(|tensor| tensor_memory::with_elements(tensor, <[f32]>::to_vec)).collect()
         })
         .collect::<Result<_>>()?;
-    let mut root = Group::default();
-    root.attributes = attributes("layer_names", &names);
+    let mut root = Group { attributes: attributes("layer_names", &names), members: Vec::new() };
     root.attributes.push(("backend".into(), Attribute::Text("tensorflow".into())));
     root.attributes.push(("keras_version".into(), Attribute::Text(KERAS_VERSION.into())));
     for ((_, node), name) in layers.iter().zip(&names) {

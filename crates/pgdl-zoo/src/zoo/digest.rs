@@ -67,7 +67,8 @@ impl Zoo {
             add(&mut hash, "model_configs.json", path)?;
         }
         let networks = self.networks().par_iter();
-        let weights: Vec<String> = networks.map(|network| self.weights_digest(network.id)).collect::<Result<_>>()?;
+        let weights: Vec<String> =
+            networks.map(|network| self.weights_digest(network.id)).collect::<Result<_>>()?;
         for (network, digest) in self.networks().iter().zip(weights) {
             hash.update(format!("model_{} {digest}\n", network.id));
         }
