@@ -300,7 +300,8 @@ fn significant(value: f64, digits: usize) -> String {
 fn duration(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
     match whole {
-        0..10 if seconds < 9.95 => format!("{:.1} s", seconds.max(0.0)),
+        0 if seconds < 0.0995 => format!("{:.0} ms", 1000.0 * seconds.max(0.0)),
+        0..10 if seconds < 9.95 => format!("{seconds:.1} s"),
         0..120 => format!("{whole} s"),
         120..7200 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
@@ -351,7 +352,8 @@ mod tests {
         assert_eq!(show(Digits::Significant(4), 1.0e12), "1.000e12");
         assert_eq!(show(Digits::Significant(4), 0.0), "0");
         assert_eq!(show(Digits::Shortest, f64::NEG_INFINITY), "−∞");
-        assert_eq!(show(Digits::Duration, 0.04), "0.0 s");
+        assert_eq!(show(Digits::Duration, 0.04), "40 ms");
+        assert_eq!(show(Digits::Duration, 0.0996), "0.1 s");
         assert_eq!(show(Digits::Duration, 9.97), "10 s");
         assert_eq!(show(Digits::Duration, 119.4), "119 s");
         assert_eq!(show(Digits::Duration, 600.0), "10 min 00 s");

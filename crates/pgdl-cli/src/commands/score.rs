@@ -2,7 +2,7 @@
 
 use pgdl_measure::Registry;
 use pgdl_report::{
-    GapColumns, MeasureValues, Population, Predictions, ScoreReport, ScoresFile, TableSpec, ranking, values_from_records,
+    GapColumns, GapKind, MeasureValues, Population, Predictions, ScoreReport, ScoresFile, TableSpec, ranking, values_from_records,
 };
 use pgdl_score::Options;
 use pgdl_zoo::{Gap, Split, Zoo};
@@ -37,6 +37,7 @@ pub fn run(arguments: ScoreArguments, registry: &Registry, terminal: &Terminal) 
         ..Options::default()
     };
     let report = ScoreReport::new(&subject.population, &subject.measures, &options)?;
+    terminal.note(in_words(&subject.population));
     print(&report, &subject, &arguments, terminal)?;
     Ok(subject.exit)
 }
@@ -79,6 +80,19 @@ fn print(
         }
     }
     Ok(())
+}
+
+/// What was scored, in one line.
+fn in_words(population: &Population) -> String {
+    let gaps = population.gaps();
+    let least = gaps.iter().copied().fold(f64::INFINITY, f64::min);
+    let largest = gaps.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let what = match population.gap {
+        GapKind::Accuracy => "training accuracy − test accuracy",
+        GapKind::Loss => "test loss − training loss",
+        GapKind::Given => "as given",
+    };
+    format!("{}: {} networks, gap ({what}) from {least:.4} to {largest:.4}", population.name, gaps.len())
 }
 
 /// For people one table per measure, for programs one with all.
