@@ -24,7 +24,9 @@ pub fn train_worker_main(arguments: impl IntoIterator<Item = String>) -> ExitCod
         let mut sink = [0; 64];
         while std::io::stdin().read(&mut sink).is_ok_and(|read| read > 0) {}
         // The network that is being trained is lost, and nothing else: it is written in one step at the end.
-        std::process::exit(1);
+        // SAFETY: `_exit` has no requirement. Other than `exit` it runs no destructors, which libtorch does not bear while
+        // another thread is computing.
+        unsafe { libc::_exit(1) }
     });
     match Job::parse(arguments).and_then(|job| job.run()) {
         Ok(()) => ExitCode::SUCCESS,
