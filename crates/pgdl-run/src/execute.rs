@@ -110,8 +110,10 @@ impl Summary {
 
 /// Carries out a plan, and appends a record for each evaluation as soon as it is made.
 ///
-/// Whatever befalls an evaluation is the status of its record. When the run itself cannot go on (no space, no worker)
-/// it says so in [`Summary::end`], and the records made so far stand.
+/// Whatever befalls an evaluation is the status of its record. Where somebody else kills a worker (the kernel for want
+/// of memory, a scheduler, a user), the evaluation in hand is tried once more, since it may not have been its fault.
+/// When the run itself cannot go on (no space, no worker) it says so in [`Summary::end`], and the records made so far
+/// stand.
 ///
 /// # Errors
 /// [`RunError`] if the run cannot begin.

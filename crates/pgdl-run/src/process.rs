@@ -70,6 +70,10 @@ impl Death {
     /// Whether somebody else ended the worker: a user, a scheduler, or the kernel for want of memory. It may not
     /// happen again.
     pub(crate) fn by_another_hand(&self) -> bool {
+        if self.gibberish.is_some() {
+            // Then it was us.
+            return false;
+        }
         let signal = self.status.and_then(|status| status.signal());
         signal.is_some_and(|signal| {
             [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP]
@@ -248,13 +252,18 @@ impl WorkerProcess {
         end(&mut self.child, self.grace);
     }
 
-    /// What became of a worker that is dead or dying.
-    fn gone(&mut self, gibberish: Option<String>) -> Reply {
-        // A worker that closed its line dies soon, unless it does so out of malice.
-        let status = if gibberish.is_none() { wait(&mut self.child, self.grace) } else { None };
+    /// What became of a worker that is dead or dying, or is ended for its `gibberish`.
+    fn gone(&mut self, mut gibberish: Option<String>) -> Reply {
+        let mut status = None;
+        if gibberish.is_none() {
+            // A worker whose line is closed dies soon, unless it closed it out of malice.
+            status = wait(&mut self.child, self.grace);
+            if status.is_none() {
+                gibberish = Some("it closed its line and did not end".to_owned());
+            }
+        }
         let status = status.or_else(|| end(&mut self.child, self.grace));
-        let last_words = self.last_words();
-        Reply::Died(Death { status, last_words, gibberish })
+        Reply::Died(Death { status, last_words: self.last_words(), gibberish })
     }
 
     fn heard(&self) -> MutexGuard<'_, LastWords> {
@@ -477,6 +486,9 @@ mod tests {
         );
         assert!(
             matches!(ask("read line; echo hello; read line"), Reply::Died(death) if death.gibberish.is_some())
+        );
+        assert!(
+            matches!(ask("exec >&-; while :; do sleep 0.01; done"), Reply::Died(death) if !death.by_another_hand())
         );
         assert!(matches!(ask("read line; echo why >&2; exit 3"),
             Reply::Died(death) if death.to_string() == "ended with exit code 3 before it answered; its last words: why"));

@@ -37,8 +37,8 @@ struct Work {
     network: u64,
     /// Measures still to be evaluated.
     pending: VecDeque<usize>,
-    /// When the network's own budget ends.
-    deadline: Option<Instant>,
+    /// When its weights were first asked for: from then on its own budget runs.
+    begun: Option<Instant>,
     /// Measures during which somebody killed the worker: they are tried once more.
     tried: BTreeSet<usize>,
     /// Loadings and idle moments in which the worker was lost.
@@ -100,12 +100,11 @@ impl<'a> Slot<'a> {
         let network = self.shared.plan.subjects[job.subject].network;
         if !missing.is_empty() {
             self.report(Event::NetworkStarted { slot: self.index, network, measures: missing.len() });
-            let per_network = self.shared.options.budget.filter(|budget| budget.unit == BudgetUnit::Network);
             let mut work = Work {
                 subject: job.subject,
                 network,
                 pending: missing.into(),
-                deadline: per_network.and_then(|budget| Instant::now().checked_add(budget.limit)),
+                begun: None,
                 tried: BTreeSet::new(),
                 losses: 0,
             };
@@ -213,7 +212,9 @@ impl<'a> Slot<'a> {
 
     fn load(&mut self, work: &mut Work) -> Step {
         let started = Instant::now();
-        match self.ask(&Request::Load { network: work.network }, work.deadline.map(with_tolerance)) {
+        work.begun.get_or_insert(started);
+        let deadline = self.network_deadline(work).map(with_tolerance);
+        match self.ask(&Request::Load { network: work.network }, deadline) {
             Reply::Answer(Answer::Loaded) => {
                 self.shared.tally().loaded(started.elapsed().as_secs_f64());
                 Step::Next
@@ -310,7 +311,7 @@ impl<'a> Slot<'a> {
         let Some(budget) = self.shared.options.budget else { return Limit::None };
         let left = match budget.unit {
             BudgetUnit::Measure => budget.limit,
-            BudgetUnit::Network => match work.deadline {
+            BudgetUnit::Network => match self.network_deadline(work) {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 // So far off that the clock cannot say it.
                 None => return Limit::None,
@@ -320,6 +321,12 @@ impl<'a> Slot<'a> {
             }
         };
         if left.is_zero() { Limit::UsedUp } else { Limit::Some(left) }
+    }
+
+    /// When the network's own budget ends, if it has one.
+    fn network_deadline(&self, work: &Work) -> Option<Instant> {
+        let budget = self.shared.options.budget.filter(|budget| budget.unit == BudgetUnit::Network)?;
+        work.begun?.checked_add(budget.limit)
     }
 
     /// The budget in words.
