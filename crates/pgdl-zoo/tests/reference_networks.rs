@@ -131,7 +131,7 @@ fn every_layer_of_a_keras_model_gives_the_activations_of_keras() {
             Ok(())
         };
         let output = tch::no_grad(|| network.forward_observed(&inputs, Mode::Evaluate, &mut observe));
-        output.unwrap();
+        assert_eq!(output.unwrap().size(), [16, 10]);
         assert_eq!(seen, nodes.len());
     }
 }

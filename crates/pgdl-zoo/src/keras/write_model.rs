@@ -154,7 +154,8 @@ pub fn to_keras_json(architecture: &Architecture, dialect: Dialect, path: &Path)
     }
     let mut json = Map::new();
     if dialect == Dialect::Keras3 {
-        json.insert("module".into(), "keras".into());
+        let module = if sequential { "keras" } else { "keras.src.models.functional" };
+        json.insert("module".into(), module.into());
         json.insert("registered_name".into(), Value::Null);
     }
     json.insert("class_name".into(), if sequential { "Sequential" } else { "Functional" }.into());
