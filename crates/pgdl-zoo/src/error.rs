@@ -150,6 +150,22 @@ impl ZooError {
         ZooError::Network { path: path.as_ref().to_path_buf(), source }
     }
 
+    /// The file or folder that it is about, with which the message then begins.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            ZooError::Io { path, .. }
+            | ZooError::Malformed { path, .. }
+            | ZooError::Checksum { path, .. }
+            | ZooError::Unsupported { path, .. }
+            | ZooError::UnsupportedLayer { path, .. }
+            | ZooError::Missing { path, .. }
+            | ZooError::Network { path, .. } => Some(path),
+            ZooError::Unknown { .. } | ZooError::Fetch { .. } | ZooError::Invalid(_) | ZooError::Torch(_) => {
+                None
+            }
+        }
+    }
+
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -1,84 +1,133 @@
-//! A zoo as a complete competition directory, shards included.
+//! A zoo as a complete competition directory.
+// LEAD'S DECISION (remove this note when done): two engineers wrote check/export/import. src/{writer,grid,check,export}.rs and
+// src/import/ (FORMATS owner) stay where they are and are finished first by the FORMATS owner. The engineer of
+// zoo/{check,export,copy,room,staging}.rs: do not add modules to lib.rs; once the FORMATS owner has committed, bring over what yours
+// do better (near-ties, structure findings, room on disk), delete your copies, wire the CLI arms (Check, Import, Export in
+// crates/pgdl-cli/src/commands/zoo.rs) and write the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file::create_folder;
+use crate::atomic_folder::Staging;
 use crate::data::shards;
-use crate::fetch::Progress;
-use crate::writer::{ZooWriter, remove_folder};
-use crate::zoo::{CONFIG, INITIAL_WEIGHTS, WEIGHTS, Zoo};
-use crate::{Result, Split, ZooError};
+use crate::disk_room::ensure_room;
+use crate::fetch::FetchEvent;
+use crate::verified_copy::copy_file;
+use crate::zoo::{CONFIG, INITIAL_WEIGHTS, LISTING, WEIGHTS};
+use crate::{Result, Split, Zoo, ZooError};
 
-/// Samples per shard.
-const PER_SHARD: usize = 5000;
+/// Samples in a shard that is written from a public data set.
+const SAMPLES_PER_SHARD: usize = 1000;
+/// Bytes of a record beside its input.
+const RECORD_EXTRA: u64 = 128;
 
-/// Writes a zoo into the folder `to` as the competition lays out its tasks:
-/// `input_data/<task>/{dataset_1, model_<ID>}` and `reference_data/<task>/model_configs.json`. Networks are copied as
-/// they are; data that the zoo only names become shards. The folder is there in full or not at all.
+/// What happens during an export.
+#[derive(Clone, Copy, Debug)]
+pub enum ExportEvent<'a> {
+    /// A public data set is looked up or fetched.
+    Fetch(FetchEvent<'a>),
+    /// Samples are being written.
+    Writing(Split),
+    /// A network is written.
+    Network {
+        /// Networks written.
+        done: usize,
+        /// Networks in all.
+        total: usize,
+    },
+}
+
+/// Writes the zoo as the competition lays out its tasks, so that the competition's own programs read it:
 ///
-/// Returns the task's folder in `input_data`.
+/// ```text
+/// <to>/input_data/<zoo>/dataset_1/{train,test}/shard_*.tfrecord
+/// <to>/input_data/<zoo>/model_<ID>/{config.json, weights.hdf5, weights_init.hdf5}
+/// <to>/reference_data/<zoo>/model_configs.json
+/// ```
+///
+/// Files that the zoo has are copied as they are, and the copies read back. Where it names its data instead of holding
+/// them, shards of 1,000 samples are written. `to` appears when it is complete.
 ///
 /// # Errors
-/// When `to` holds something, when a file is missing, when the data cannot be had, or the system refuses.
-pub fn export(zoo: &Zoo, to: &Path, progress: Progress<'_>) -> Result<PathBuf> {
-    if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(ZooError::Invalid(format!("{} is not empty", to.display())));
-    }
-    let Some(name) = to.file_name() else {
-        return Err(ZooError::Invalid(format!("{} is no name for a folder", to.display())));
+/// When `to` is there and not an empty folder, the zoo lacks a file, its data cannot be had, or the disk is full.
+pub fn export(zoo: &Zoo, to: &Path, progress: &mut dyn FnMut(ExportEvent<'_>)) -> Result<Zoo> {
+    let Some(listing) = zoo.listing_path() else {
+        return Err(ZooError::missing(zoo.root(), LISTING));
     };
-    let part = to.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-    remove_folder(&part)?;
-    let written = write(zoo, &part, progress)
-        .and_then(|()| fs::rename(&part, to).map_err(|source| ZooError::io(to, source)));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = remove_folder(&part);
+    let networks = network_files(zoo)?;
+    let staging = Staging::begin(to)?;
+    let task = staging.folder().join("input_data").join(zoo.name());
+    let reference = staging.folder().join("reference_data").join(zoo.name());
+    let mut needed = size(listing)?;
+    for path in networks.iter().flatten() {
+        needed += size(path)?;
     }
-    written.map(|()| to.join("input_data").join(zoo.name()))
-}
+    ensure_room(staging.folder(), needed)?;
 
-fn write(zoo: &Zoo, to: &Path, progress: Progress<'_>) -> Result<()> {
-    let inputs = ZooWriter::create(to.join("input_data").join(zoo.name()))?;
-    for network in zoo.networks() {
-        let folder = zoo.model_folder(network.id)?;
-        let place = inputs.root().join(format!("model_{}", network.id));
-        create_folder(&place)?;
-        for (file, needed) in [(CONFIG, true), (WEIGHTS, true), (INITIAL_WEIGHTS, false)] {
-            if needed || folder.join(file).exists() {
-                copy(&folder.join(file), &place.join(file))?;
-            }
+    create_folder(&reference)?;
+    copy_file(listing, &reference.join(LISTING))?;
+    for (done, files) in networks.iter().enumerate() {
+        for file in files {
+            copy_into(file, &task.join(parent_name(file)))?;
         }
+        progress(ExportEvent::Network { done: done + 1, total: networks.len() });
     }
     for split in [Split::Train, Split::Test] {
-        if split == Split::Test && !zoo.has_test_data() {
-            continue;
-        }
-        match zoo.data_reference() {
-            Some(_) => inputs.write_shards(split, &zoo.data(split, progress)?, PER_SHARD)?,
-            None => {
-                copy_shards(&zoo.shard_folder(split), &inputs.root().join("dataset_1").join(split.name()))?
-            }
+        if split == Split::Train || zoo.has_test_data() {
+            write_samples(zoo, split, &task.join("dataset_1").join(split.name()), progress)?;
         }
     }
-    ZooWriter::create(to.join("reference_data").join(zoo.name()))?.write_listing(zoo.listing())
+    staging.commit()?;
+    Zoo::open(to)
 }
 
-/// Copies all shards in a folder.
-pub(crate) fn copy_shards(from: &Path, to: &Path) -> Result<()> {
-    create_folder(to)?;
-    for shard in shards::paths(from)? {
-        if let Some(name) = shard.file_name() {
-            copy(&shard, &to.join(name))?;
+/// The files of every network.
+fn network_files(zoo: &Zoo) -> Result<Vec<Vec<PathBuf>>> {
+    let files = |id| {
+        let folder = zoo.model_folder(id)?;
+        let mut files = vec![folder.join(CONFIG), folder.join(WEIGHTS)];
+        let initial = folder.join(INITIAL_WEIGHTS);
+        if initial.exists() {
+            files.push(initial);
         }
-    }
-    Ok(())
+        Ok(files)
+    };
+    zoo.networks().iter().map(|network| files(network.id)).collect()
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(drop).map_err(|source| {
-        // Which of the two it is about the system does not say.
-        if from.is_file() { ZooError::io(to, source) } else { ZooError::io(from, source) }
-    })
+fn write_samples(
+    zoo: &Zoo,
+    split: Split,
+    folder: &Path,
+    progress: &mut dyn FnMut(ExportEvent<'_>),
+) -> Result<()> {
+    progress(ExportEvent::Writing(split));
+    create_folder(folder)?;
+    if zoo.data_reference().is_some() {
+        let data = zoo.data(split, &mut |event| progress(ExportEvent::Fetch(event)))?;
+        ensure_room(folder, 4 * data.inputs.numel() as u64 + RECORD_EXTRA * data.len() as u64)?;
+        shards::write(folder, &data, SAMPLES_PER_SHARD)?;
+        return Ok(());
+    }
+    let paths = shards::paths(&zoo.shard_folder(split))?;
+    let mut needed = 0;
+    for path in &paths {
+        needed += size(path)?;
+    }
+    ensure_room(folder, needed)?;
+    paths.iter().try_for_each(|path| copy_into(path, folder))
+}
+
+fn copy_into(file: &Path, folder: &Path) -> Result<()> {
+    create_folder(folder)?;
+    copy_file(file, &folder.join(file.file_name().unwrap_or_default())).map(|_| ())
+}
+
+fn parent_name(file: &Path) -> &Path {
+    file.parent().and_then(Path::file_name).map_or(Path::new(""), Path::new)
+}
+
+fn size(path: &Path) -> Result<u64> {
+    fs::metadata(path).map(|metadata| metadata.len()).map_err(|source| ZooError::io(path, source))
 }

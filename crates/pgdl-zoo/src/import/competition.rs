@@ -1,293 +1,187 @@
-//! The competition's archives, as downloaded, → zoos.
+//! The competition's archives → zoos.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use zip::ZipArchive;
+use super::ImportEvent;
+use super::archive::{Archive, Item, checksum_of};
+use crate::atomic_file::create_folder;
+use crate::atomic_folder::Staging;
+use crate::check::{Finding, examine_structure};
+use crate::disk_room::ensure_room;
+use crate::zoo::LISTING;
+use crate::{Listing, Result, Split, Zoo, ZooError};
 
-use crate::atomic_file::{create_folder, write_file};
-use crate::writer::remove_folder;
-use crate::zoo::{CONFIG, INITIAL_WEIGHTS, WEIGHTS, ZooLocation};
-use crate::{Result, ZooError};
-
-/// What an import is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImportEvent<'a> {
-    /// The task.
-    pub task: &'a str,
-    /// Bytes of it that are written.
-    pub done: u64,
-    /// Bytes of it in all.
-    pub total: u64,
+/// What came of an import.
+#[derive(Debug)]
+pub struct Imported {
+    /// The tasks, by name.
+    pub tasks: Vec<ImportedTask>,
+    /// Archives inside the archives, which were not opened.
+    pub nested: Vec<String>,
 }
 
-/// Archives of weights and images shrink little. One that says it unpacks to more than this many times its own size is
-/// refused before anything is written.
-const LARGEST_RATIO: u64 = 200;
+/// A task that is a zoo now.
+#[derive(Debug)]
+pub struct ImportedTask {
+    /// The zoo.
+    pub zoo: Zoo,
+    /// Files that were written.
+    pub written: usize,
+    /// Files that were there already.
+    pub kept: usize,
+    /// What its folders lack.
+    pub findings: Vec<Finding>,
+}
 
-/// Folders are not followed deeper than this.
-const DEEPEST: usize = 8;
-
-/// Unpacks the tasks in the competition's archives (zip files, or folders of their content) into folders in `to`, one
-/// per task, each with its networks, data and, where any of the archives has it, `model_configs.json`. A task's folder
-/// is there in full or not at all.
+/// Unpacks the tasks in `archives` (zip files as downloaded, or folders) into a folder per task in `to`. A task's parts
+/// may come in several archives.
+///
+/// Bytes are streamed; memory does not grow with the archives. A task's folder appears when it is complete. What an
+/// interrupted import has unpacked is not unpacked again, nor is what is there already with the same length and CRC-32;
+/// a file that is there and differs is never overwritten.
 ///
 /// # Errors
-/// When an archive is damaged, holds no task, or a task that is in `to` already; or the system refuses.
+/// When there is no task in the archives, an archive is damaged, has names that lead out of it or would become
+/// implausibly large, two archives contradict one another or what is there, or the disk has not enough room.
 pub fn import_competition(
     archives: &[PathBuf],
     to: &Path,
     progress: &mut dyn FnMut(ImportEvent<'_>),
-) -> Result<Vec<ZooLocation>> {
-    let mut sources = archives.iter().map(|path| Archive::open(path)).collect::<Result<Vec<_>>>()?;
-    let mut tasks: BTreeMap<String, Vec<Item>> = BTreeMap::new();
-    let mut listings: Vec<(Vec<String>, Item)> = Vec::new();
-    for (archive, source) in sources.iter_mut().enumerate() {
-        for (entry, path, size) in source.entries()? {
-            match place(&path) {
-                Some(Place::OfTask { folder, file }) => {
-                    let task = name_of_task(folder, source.stem());
-                    tasks.entry(task).or_default().push(Item { archive, entry, file: file.join("/"), size });
-                }
-                Some(Place::Listing { folder }) => {
-                    let item = Item { archive, entry, file: "model_configs.json".into(), size };
-                    listings.push((folder.to_vec(), item));
-                }
-                None => {}
-            }
-        }
-    }
+) -> Result<Imported> {
+    let mut opened = archives.iter().map(|path| Archive::open(path)).collect::<Result<Vec<_>>>()?;
+    let nested = opened.iter_mut().flat_map(|archive| std::mem::take(&mut archive.nested)).collect();
+    let tasks = by_task(&mut opened)?;
     if tasks.is_empty() {
-        let names: Vec<String> = archives.iter().map(|path| path.display().to_string()).collect();
         return Err(ZooError::Missing {
             path: archives.first().cloned().unwrap_or_default(),
-            what: "any task".into(),
-            hint: Some(format!(
-                "a task holds folders model_<ID> with {CONFIG}; looked in {}",
-                names.join(", ")
-            )),
+            what: "any task of the competition".to_owned(),
+            hint: Some(
+                "a task is a folder with model_<ID>, dataset_1 and model_configs.json, or the two halves of one in \
+                 input_data and reference_data"
+                    .to_owned(),
+            ),
         });
     }
-    for (folder, item) in listings {
-        let task = name_of_task(&folder, sources[item.archive].stem());
-        if let Some(items) = tasks.get_mut(&task) {
-            items.push(item);
-        }
-    }
-    for (task, items) in &tasks {
-        let mut files = BTreeSet::new();
-        if let Some(item) = items.iter().find(|item| !files.insert(&item.file)) {
-            let path = &archives[item.archive];
-            return Err(ZooError::malformed(path, format!("task {task} has {} twice", item.file)));
-        }
-        if to.join(task).exists() {
-            return Err(ZooError::Invalid(format!("{} exists already", to.join(task).display())));
-        }
-    }
     create_folder(to)?;
-    let mut places = Vec::new();
-    for (task, items) in &tasks {
-        let part = to.join(format!(".{task}.{}.part", std::process::id()));
-        remove_folder(&part)?;
-        let path = to.join(task);
-        let written = unpack(&mut sources, task, items, &part, progress)
-            .and_then(|()| fs::rename(&part, &path).map_err(|source| ZooError::io(&path, source)));
-        if written.is_err() {
-            // The first error is the one to tell.
-            let _ = remove_folder(&part);
-        }
-        written?;
-        places.push(ZooLocation { name: task.clone(), path });
+    let mut work =
+        tasks.into_iter().map(|(name, files)| Work::new(to, name, files)).collect::<Result<Vec<_>>>()?;
+    let all = || work.iter().flat_map(|work| work.files.iter().map(move |(_, item)| (work, item)));
+    let total = all().map(|(_, item)| item.size).fold(0u64, u64::saturating_add);
+    let there = |work: &Work, item: &Item| {
+        work.folder().join(&item.file).metadata().is_ok_and(|metadata| metadata.len() == item.size)
+    };
+    let needed = all()
+        .filter(|(work, item)| !there(work, item))
+        .map(|(_, item)| item.size)
+        .fold(0, u64::saturating_add);
+    ensure_room(to, needed)?;
+    let mut done = 0;
+    let mut imported = Vec::with_capacity(work.len());
+    for work in work.drain(..) {
+        imported.push(work.run(&mut opened, &mut |file, bytes| {
+            done += bytes;
+            progress(ImportEvent::Bytes { file, done, total });
+        })?);
     }
-    Ok(places)
+    Ok(Imported { tasks: imported, nested })
 }
 
-/// A file of a task: which archive's which entry it is, and its place in the task's folder.
-struct Item {
-    archive: usize,
-    entry: Entry,
-    file: String,
-    size: u64,
-}
+/// A file, and the archive that it is in.
+type Files = Vec<(usize, Item)>;
 
-enum Entry {
-    Zipped(usize),
-    File(PathBuf),
-}
-
-enum Archive {
-    Zip { path: PathBuf, zip: Box<ZipArchive<BufReader<File>>>, length: u64 },
-    Folder { path: PathBuf },
-}
-
-impl Archive {
-    fn open(path: &Path) -> Result<Archive> {
-        let metadata = fs::metadata(path).map_err(|source| ZooError::io(path, source))?;
-        if metadata.is_dir() {
-            return Ok(Archive::Folder { path: path.to_path_buf() });
-        }
-        let file = File::open(path).map_err(|source| ZooError::io(path, source))?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| {
-            ZooError::malformed(path, format!("not a zip archive, or a damaged one: {error}"))
-        })?;
-        Ok(Archive::Zip { path: path.to_path_buf(), zip: Box::new(zip), length: metadata.len() })
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Archive::Zip { path, .. } | Archive::Folder { path } => path,
-        }
-    }
-
-    /// A name for what has none inside the archive.
-    fn stem(&self) -> String {
-        self.path().file_stem().map_or_else(|| "task".into(), |stem| stem.to_string_lossy().into_owned())
-    }
-
-    /// Every file: where it is, its path's names, its size.
-    fn entries(&mut self) -> Result<Vec<(Entry, Vec<String>, u64)>> {
-        match self {
-            Archive::Zip { path, zip, length } => {
-                let mut entries = Vec::new();
-                let mut total = 0_u64;
-                for index in 0..zip.len() {
-                    let entry = zip
-                        .by_index_raw(index)
-                        .map_err(|error| ZooError::malformed(&*path, format!("entry {index}: {error}")))?;
-                    if entry.is_file() {
-                        total = total.saturating_add(entry.size());
-                        let names = entry.name().split(['/', '\\']).map(str::to_owned).collect();
-                        entries.push((Entry::Zipped(index), names, entry.size()));
+/// The files of each task, each once.
+fn by_task(archives: &mut [Archive]) -> Result<BTreeMap<String, Files>> {
+    let mut found: BTreeMap<(String, PathBuf), (usize, Item)> = BTreeMap::new();
+    for position in 0..archives.len() {
+        for item in std::mem::take(&mut archives[position].items) {
+            match found.entry((item.task.clone(), item.file.clone())) {
+                Entry::Vacant(free) => {
+                    free.insert((position, item));
+                }
+                Entry::Occupied(first) => {
+                    let (other, earlier) = first.get();
+                    let (a, b) = (&archives[*other], &archives[position]);
+                    if earlier.size != item.size || a.checksum(earlier)? != b.checksum(&item)? {
+                        return Err(ZooError::malformed(
+                            b.path(),
+                            format!(
+                                "{}/{} is not the one in {}",
+                                item.task,
+                                item.file.display(),
+                                a.path().display()
+                            ),
+                        ));
                     }
                 }
-                if total > length.saturating_mul(LARGEST_RATIO) {
-                    let message =
-                        format!("{total} bytes in an archive of {length}: no archive of networks shrinks so");
-                    return Err(ZooError::malformed(&*path, message));
-                }
-                Ok(entries)
-            }
-            Archive::Folder { path } => {
-                let mut entries = Vec::new();
-                walk(path, &mut Vec::new(), &mut entries)?;
-                Ok(entries)
             }
         }
     }
-}
-
-fn walk(folder: &Path, names: &mut Vec<String>, entries: &mut Vec<(Entry, Vec<String>, u64)>) -> Result<()> {
-    let failed = |source| ZooError::io(folder, source);
-    if names.len() >= DEEPEST {
-        return Ok(());
+    let mut tasks: BTreeMap<String, Files> = BTreeMap::new();
+    for ((task, _), file) in found {
+        tasks.entry(task).or_default().push(file);
     }
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let metadata = fs::metadata(entry.path()).map_err(failed)?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-        if metadata.is_dir() {
-            walk(&entry.path(), names, entries)?;
-        } else {
-            entries.push((Entry::File(entry.path()), names.clone(), metadata.len()));
-        }
-        names.pop();
+    Ok(tasks)
+}
+
+/// A task that is being unpacked.
+struct Work {
+    target: PathBuf,
+    /// None where the task's folder is there already, and gets what it lacks.
+    staging: Option<Staging>,
+    files: Files,
+}
+
+impl Work {
+    fn new(to: &Path, name: String, files: Files) -> Result<Work> {
+        let target = to.join(name);
+        let occupied = std::fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_some());
+        let staging = if occupied { None } else { Some(Staging::resume(&target)?) };
+        Ok(Work { target, staging, files })
     }
-    Ok(())
-}
 
-/// What a path in an archive is.
-enum Place<'a> {
-    /// A file of a task: the names down to the task's folder, and those below it.
-    OfTask { folder: &'a [String], file: &'a [String] },
-    /// A `model_configs.json`, with the names down to its folder.
-    Listing { folder: &'a [String] },
-}
-
-fn place(path: &[String]) -> Option<Place<'_>> {
-    if path.iter().any(|name| name == "__MACOSX" || name == ".." || name.starts_with("._")) {
-        return None;
+    fn folder(&self) -> &Path {
+        self.staging.as_ref().map_or(&self.target, Staging::folder)
     }
-    let model = |name: &str| name.strip_prefix("model_").is_some_and(|id| id.parse::<u64>().is_ok());
-    match path {
-        [folder @ .., file] if file == "model_configs.json" => Some(Place::Listing { folder }),
-        [folder @ .., a, b] if model(a) && [CONFIG, WEIGHTS, INITIAL_WEIGHTS].contains(&b.as_str()) => {
-            Some(Place::OfTask { folder, file: &path[folder.len()..] })
-        }
-        [folder @ .., a, b, c]
-            if a == "dataset_1" && ["train", "test"].contains(&b.as_str()) && c.ends_with(".tfrecord") =>
-        {
-            Some(Place::OfTask { folder, file: &path[folder.len()..] })
-        }
-        _ => None,
-    }
-}
 
-/// The name of the task in a folder: that of the folder, unless that is one of the layout's own levels.
-fn name_of_task(folder: &[String], archive: String) -> String {
-    let name =
-        folder.last().filter(|name| !["input_data", "reference_data", "", "."].contains(&name.as_str()));
-    let name = name.cloned().unwrap_or(archive);
-    // What begins with a dot would be hidden, and never listed.
-    let name = name.trim_start_matches('.').to_owned();
-    if name.is_empty() { "task".into() } else { name }
-}
-
-fn unpack(
-    sources: &mut [Archive],
-    task: &str,
-    items: &[Item],
-    to: &Path,
-    progress: &mut dyn FnMut(ImportEvent<'_>),
-) -> Result<()> {
-    let total = items.iter().fold(0_u64, |total, item| total.saturating_add(item.size));
-    let mut done = 0;
-    for item in items {
-        let path = to.join(&item.file);
-        if let Some(folder) = path.parent() {
-            create_folder(folder)?;
-        }
-        let archive = &mut sources[item.archive];
-        let from = archive.path().to_path_buf();
-        let unreadable = |error: String| ZooError::malformed(&from, format!("{}: {error}", item.file));
-        match (&item.entry, archive) {
-            (Entry::Zipped(index), Archive::Zip { zip, .. }) => {
-                let entry = zip.by_index(*index).map_err(|error| unreadable(error.to_string()))?;
-                save(entry, &path, item.size, &unreadable)?;
+    fn run(self, archives: &mut [Archive], progress: &mut dyn FnMut(&str, u64)) -> Result<ImportedTask> {
+        let (mut written, mut kept) = (0, 0);
+        for (position, item) in &self.files {
+            let path = self.folder().join(&item.file);
+            let name = item.file.to_string_lossy();
+            let archive = &mut archives[*position];
+            let same = path.metadata().is_ok_and(|metadata| metadata.len() == item.size)
+                && checksum_of(&path)? == archive.checksum(item)?;
+            if same {
+                kept += 1;
+                progress(&name, item.size);
+                continue;
             }
-            (Entry::File(file), _) => {
-                let file = File::open(file).map_err(|source| ZooError::io(file, source))?;
-                save(file, &path, item.size, &unreadable)?;
+            // What is under construction is nobody's yet.
+            if self.staging.is_none() && path.exists() {
+                return Err(ZooError::Invalid(format!(
+                    "{} differs from the file in {}, and is not overwritten: choose another folder, or move it away",
+                    path.display(),
+                    archive.path().display()
+                )));
             }
-            (Entry::Zipped(_), Archive::Folder { .. }) => return Err(unreadable("not in a folder".into())),
+            create_folder(path.parent().unwrap_or(self.folder()))?;
+            archive.unpack(item, &path, &mut |bytes| progress(&name, bytes))?;
+            written += 1;
         }
-        done += item.size;
-        progress(ImportEvent { task, done, total });
+        let listing = self.folder().join(LISTING);
+        if listing.exists() {
+            Listing::read(&listing)?;
+        }
+        if let Some(staging) = self.staging {
+            staging.commit()?;
+        }
+        let zoo = Zoo::open(&self.target)?;
+        let mut findings = examine_structure(&zoo);
+        for split in [Split::Train, Split::Test] {
+            findings.extend(zoo.data_size(split).err().map(|error| Finding::from(&error)));
+        }
+        Ok(ImportedTask { zoo, written, kept, findings })
     }
-    Ok(())
-}
-
-/// Copies exactly `size` bytes; a zip's checksum is compared at the end of its entry.
-fn save(from: impl Read, path: &Path, size: u64, unreadable: &dyn Fn(String) -> ZooError) -> Result<()> {
-    let mut from = from.take(size.saturating_add(1));
-    write_file(path, |file| {
-        let mut buffer = vec![0; 1 << 16];
-        let mut copied = 0_u64;
-        loop {
-            let read = match from.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unreadable(error.to_string())),
-            };
-            copied += read as u64;
-            io::Write::write_all(file, &buffer[..read]).map_err(|source| ZooError::io(path, source))?;
-        }
-        if copied == size {
-            Ok(())
-        } else {
-            Err(unreadable(format!("{copied} bytes or more in place of {size}")))
-        }
-    })
 }

@@ -5,11 +5,6 @@
 //! <task>/model_<ID>/{config.json, weights.hdf5, weights_init.hdf5}
 //! <task>/model_configs.json                           or ../../reference_data/<task>/model_configs.json
 //! ```
-// LEAD'S DECISION (remove this note when done): two engineers wrote check/export/import. src/{writer,grid,check,export}.rs and
-// src/import/ (FORMATS owner) stay where they are and are finished first by the FORMATS owner. The engineer of
-// zoo/{check,export,copy,room,staging}.rs: do not add modules to lib.rs; once the FORMATS owner has committed, bring over what yours
-// do better (near-ties, structure findings, room on disk), delete your copies, wire the CLI arms (Check, Import, Export in
-// crates/pgdl-cli/src/commands/zoo.rs) and write the tests.
 
 mod digest;
 mod listing;
@@ -163,6 +158,11 @@ impl Zoo {
     /// The networks, by number.
     pub fn networks(&self) -> &[NetworkEntry] {
         &self.listing.networks
+    }
+
+    /// Where `model_configs.json` is, where there is one.
+    pub fn listing_path(&self) -> Option<&Path> {
+        self.listing_path.as_deref()
     }
 
     /// What `model_configs.json` says.
@@ -329,6 +329,8 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "weights.hdf5";
 /// Weights before training.
 pub const INITIAL_WEIGHTS: &str = "weights_init.hdf5";
+/// A zoo's hyperparameters and metrics.
+pub const LISTING: &str = "model_configs.json";
 
 /// A folder of networks about which nothing is said.
 fn unlisted(root: &Path) -> Result<Listing> {

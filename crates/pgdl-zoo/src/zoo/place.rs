@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use crate::zoo::LISTING;
 use crate::{Result, ZooError, fetch};
 
 /// Environment variable: folders that hold zoos, separated by colons.
@@ -27,7 +28,6 @@ pub(super) struct TaskPlace {
     pub listing: Option<PathBuf>,
 }
 
-const LISTING: &str = "model_configs.json";
 const INPUT: &str = "input_data";
 const REFERENCE: &str = "reference_data";
 

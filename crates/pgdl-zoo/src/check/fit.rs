@@ -44,8 +44,12 @@ impl Fit {
 /// Runs `network` over `data`, `batch_size` samples at a time, on the network's device.
 ///
 /// # Errors
-/// When the forward pass fails or gives something else than finite logits `[N, classes]`; the message names no file.
-pub(super) fn fit(network: &Network, data: &Dataset, batch_size: usize) -> Result<Fit> {
+/// When there are no samples, or the forward pass fails or gives something else than finite logits `[N, classes]`. The
+/// message names no file.
+pub fn evaluate(network: &Network, data: &Dataset, batch_size: usize) -> Result<Fit> {
+    if data.is_empty() {
+        return Err(ZooError::Invalid("there are no samples".to_owned()));
+    }
     let mut fit = Fit { samples: data.len(), correct: 0, at_least: 0, at_most: 0, loss: 0.0 };
     let labels = with_elements(&data.labels, <[i64]>::to_vec)?;
     let batch_size = batch_size.max(1);
@@ -56,7 +60,9 @@ pub(super) fn fit(network: &Network, data: &Dataset, batch_size: usize) -> Resul
         let logits = forward(network, &inputs)?;
         let classes = match logits.size().as_slice() {
             [rows, classes] if *rows == labels.len() as i64 && *classes > 0 => *classes as usize,
-            shape => return Err(ZooError::Invalid(format!("the output has shape {shape:?}, not [N, classes]"))),
+            shape => {
+                return Err(ZooError::Invalid(format!("the output has shape {shape:?}, not [N, classes]")));
+            }
         };
         let added = with_elements(&logits, |logits: &[f32]| {
             let mut sum = 0.0;
@@ -68,16 +74,15 @@ pub(super) fn fit(network: &Network, data: &Dataset, batch_size: usize) -> Resul
             }
             Ok(sum)
         })?;
-        loss += added.map_err(|sample| {
-            ZooError::Invalid(format!("the logits of sample {sample} are not finite"))
-        })?;
+        loss += added
+            .map_err(|sample| ZooError::Invalid(format!("the logits of sample {sample} are not finite")))?;
     }
     fit.loss = loss / fit.samples as f64;
     Ok(fit)
 }
 
 fn forward(network: &Network, inputs: &Tensor) -> Result<Tensor> {
-    let inputs = inputs.f_to_device(network.device())?;
+    let inputs = inputs.f_to_device(network.device())?.f_to_kind(network.kind())?;
     tch::no_grad(|| network.forward(&inputs, Mode::Evaluate))
         .map_err(|error| ZooError::Invalid(format!("the forward pass fails: {error}")))
 }
@@ -153,7 +158,9 @@ mod tests {
     #[test]
     fn half_a_sample_is_the_limit() {
         let fit = Fit { samples: 100, correct: 90, at_least: 90, at_most: 90, loss: 0.5 };
-        for (listed, agrees) in [(0.9, true), (0.904, true), (0.896, true), (0.91, false), (0.89, false), (0.906, false)] {
+        for (listed, agrees) in
+            [(0.9, true), (0.904, true), (0.896, true), (0.91, false), (0.89, false), (0.906, false)]
+        {
             assert_eq!(fit.agrees_with_accuracy(listed), agrees, "{listed}");
         }
         assert!(fit.agrees_with_loss(0.500_1) && !fit.agrees_with_loss(0.500_2));

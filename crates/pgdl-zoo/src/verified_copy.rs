@@ -11,10 +11,11 @@ use crate::{Result, ZooError};
 ///
 /// # Errors
 /// When the system refuses, or the copy is not the file.
-pub(super) fn copy_file(from: &Path, to: &Path) -> Result<u64> {
+pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<u64> {
     let mut written = (0, 0);
     write_file(to, |file| {
-        written = each_block(from, &mut |block| file.write_all(block).map_err(|source| ZooError::io(to, source)))?;
+        written =
+            each_block(from, &mut |block| file.write_all(block).map_err(|source| ZooError::io(to, source)))?;
         Ok(())
     })?;
     let read = each_block(to, &mut |_| Ok(()))?;

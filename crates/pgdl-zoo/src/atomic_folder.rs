@@ -12,7 +12,7 @@ const LOCK: &str = ".lock";
 
 /// A folder under construction. Dropped before [`Staging::commit`], it is removed, unless it is to be resumed.
 #[derive(Debug)]
-pub(super) struct Staging {
+pub(crate) struct Staging {
     target: PathBuf,
     folder: PathBuf,
     /// Held while the folder is being filled.
@@ -25,8 +25,9 @@ impl Staging {
     ///
     /// # Errors
     /// When `target` is there and not an empty folder, or another process is making it.
-    pub(super) fn begin(target: &Path) -> Result<Staging> {
-        let staging = Staging::open(target)?;
+    pub(crate) fn begin(target: &Path) -> Result<Staging> {
+        let mut staging = Staging::open(target)?;
+        staging.keep = false;
         for entry in fs::read_dir(&staging.folder).map_err(|source| ZooError::io(&staging.folder, source))? {
             let path = entry.map_err(|source| ZooError::io(&staging.folder, source))?.path();
             if path.file_name().is_some_and(|name| name == LOCK) {
@@ -35,14 +36,14 @@ impl Staging {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(|source| ZooError::io(&path, source))?;
         }
-        Ok(Staging { keep: false, ..staging })
+        Ok(staging)
     }
 
     /// Goes on with the folder `target` where an interrupted attempt stopped.
     ///
     /// # Errors
     /// As [`Staging::begin`].
-    pub(super) fn resume(target: &Path) -> Result<Staging> {
+    pub(crate) fn resume(target: &Path) -> Result<Staging> {
         Staging::open(target)
     }
 
@@ -65,7 +66,7 @@ impl Staging {
     }
 
     /// Where files go for now.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -73,7 +74,7 @@ impl Staging {
     ///
     /// # Errors
     /// When something came to be there in the meantime, or the system refuses.
-    pub(super) fn commit(mut self) -> Result<()> {
+    pub(crate) fn commit(mut self) -> Result<()> {
         let lock = self.folder.join(LOCK);
         fs::remove_file(&lock).map_err(|source| ZooError::io(&lock, source))?;
         // Takes the place of an empty folder, and of nothing else.
@@ -100,7 +101,9 @@ fn refuse_occupied(target: &Path) -> Result<()> {
     };
     match entries.next() {
         None => Ok(()),
-        Some(_) => Err(ZooError::Invalid(format!("{} is not empty: nothing is overwritten", target.display()))),
+        Some(_) => {
+            Err(ZooError::Invalid(format!("{} is not empty: nothing is overwritten", target.display())))
+        }
     }
 }
 
@@ -121,7 +124,8 @@ mod tests {
             fs::write(staging.folder().join("file"), b"content").unwrap();
             assert!(!target.join("file").exists());
             staging.commit().unwrap();
-            let names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let names: Vec<_> =
+                fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(names, ["file"]);
             assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
         }

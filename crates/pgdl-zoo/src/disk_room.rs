@@ -10,7 +10,7 @@ use crate::{Result, ZooError};
 ///
 /// # Errors
 /// [`ZooError::Io`] of kind `StorageFull`. A disk that does not say how much room it has is not asked twice.
-pub(super) fn ensure_room(folder: &Path, needed: u64) -> Result<()> {
+pub(crate) fn ensure_room(folder: &Path, needed: u64) -> Result<()> {
     match available(folder) {
         Some(available) if available < needed => {
             let text = format!("{} are needed, and {} are free", bytes(needed), bytes(available));

@@ -1,14 +1,12 @@
 //! One network after the other: its files, whether it fits the data, and how well it does.
 
-use pgdl_network::Network;
-
-use super::fit::{Fit, fit};
+use super::fit::{Fit, evaluate};
 use super::samples::Samples;
 use super::{CheckEvent, CheckOptions, CheckStatus, Finding, NetworkCheck};
-use crate::zoo::{Metrics, NetworkEntry, WEIGHTS, Zoo};
-use crate::{Dataset, Result, Split, ZooError};
+use crate::zoo::WEIGHTS;
+use crate::{Metrics, NetworkEntry, Split, Zoo, ZooError};
 
-/// Examines every listed network.
+/// Examines every listed network. What `findings` has against it already counts.
 pub(super) fn examine(
     zoo: &Zoo,
     samples: &Samples,
@@ -21,6 +19,9 @@ pub(super) fn examine(
     let mut rows = Vec::with_capacity(total);
     for entry in zoo.networks() {
         let mut examination = Examination::new(zoo, entry);
+        for finding in findings.iter().filter(|finding| finding.network == Some(entry.id)) {
+            examination.reason(CheckStatus::Failed, finding.problem.clone());
+        }
         examination.run(samples, options, &mut interface);
         let (row, found) = examination.finish();
         rows.push(row);
@@ -83,8 +84,8 @@ impl<'z> Examination<'z> {
         let id = self.entry.id;
         let folder = match self.zoo.model_folder(id) {
             Ok(folder) => folder,
-            // The structure's finding says so already.
-            Err(error) => return self.reason(CheckStatus::Failed, Finding::from(&error).problem),
+            // Its folders' findings say so already.
+            Err(_) => return,
         };
         if let Err(error) = self.zoo.load_initial(id) {
             self.failed(&error);
@@ -108,7 +109,7 @@ impl<'z> Examination<'z> {
             }
             Some(_) => {}
         }
-        if self.entry.metrics.is_none() && self.zoo.listing_path.is_some() {
+        if self.entry.metrics.is_none() && self.zoo.listing_path().is_some() {
             self.note(CheckStatus::Differs, Finding::new("no accuracies are listed"));
         }
         let mut usable = [None, None];
@@ -118,21 +119,26 @@ impl<'z> Examination<'z> {
             let Some(data) = data else { continue };
             match data.check_fits(&own.input_shape, own.classes) {
                 Ok(()) => *slot = Some((split, data)),
-                Err(error) => self.note(CheckStatus::Failed, Finding::new(format!("{split} samples: {error}"))),
+                Err(error) => {
+                    self.note(CheckStatus::Failed, Finding::new(format!("{split} samples: {error}")))
+                }
             }
         }
         if !options.accuracy {
             return;
         }
         if samples.train.is_none() || samples.test.is_none() {
-            self.reason(CheckStatus::Failed, "there are no samples to recompute every accuracy on".to_owned());
+            self.reason(
+                CheckStatus::Failed,
+                "there are no samples to recompute every accuracy on".to_owned(),
+            );
         }
         let network = match network.to_device(options.device) {
             Ok(network) => network,
             Err(source) => return self.failed(&ZooError::network(folder, source)),
         };
         for (split, data) in usable.into_iter().flatten() {
-            match self.recompute(&network, data, options) {
+            match evaluate(&network, data, options.batch_size) {
                 Ok(fit) => self.compare(split, fit),
                 Err(error) => {
                     let finding = Finding::at(folder.join(WEIGHTS), format!("{split} samples: {error}"));
@@ -142,13 +148,11 @@ impl<'z> Examination<'z> {
         }
     }
 
-    fn recompute(&self, network: &Network, data: &Dataset, options: &CheckOptions) -> Result<Fit> {
-        fit(network, data, options.batch_size)
-    }
-
     fn compare(&mut self, split: Split, fit: Fit) {
         let (name, listed, listed_loss) = match (split, self.entry.metrics) {
-            (Split::Train, Some(Metrics { train_acc, train_loss, .. })) => ("train", Some(train_acc), train_loss),
+            (Split::Train, Some(Metrics { train_acc, train_loss, .. })) => {
+                ("train", Some(train_acc), train_loss)
+            }
             (Split::Test, Some(Metrics { test_acc, test_loss, .. })) => ("test", Some(test_acc), test_loss),
             (_, None) => (split.name(), None, None),
         };

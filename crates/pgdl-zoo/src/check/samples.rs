@@ -4,8 +4,7 @@ use super::{CheckEvent, CheckOptions, Finding};
 use crate::data::example::Example;
 use crate::data::shards;
 use crate::data::tfrecord::RecordReader;
-use crate::zoo::Zoo;
-use crate::{Dataset, Result, Split, ZooError};
+use crate::{Dataset, Result, Split, Zoo, ZooError};
 
 /// What could be read.
 pub(super) struct Samples {
@@ -30,10 +29,6 @@ pub(super) fn read(
         }
         progress(CheckEvent::Reading(split));
         match zoo.data(split, &mut |event| progress(CheckEvent::Fetch(event))) {
-            Ok(data) if data.is_empty() => {
-                findings.push(Finding::new(format!("there are no {split} samples")));
-                Ok(None)
-            }
             Ok(data) => Ok(Some(data)),
             Err(error @ ZooError::Fetch { .. }) => Err(error),
             Err(error) => {

@@ -1,7 +1,8 @@
 //! Whether the folders of a zoo are those that it lists.
 
 use super::Finding;
-use crate::zoo::{INITIAL_WEIGHTS, Zoo, place};
+use crate::Zoo;
+use crate::zoo::{INITIAL_WEIGHTS, LISTING};
 
 /// Whether the zoo has the files of any network that it lists.
 pub(super) fn has_networks(zoo: &Zoo) -> bool {
@@ -9,10 +10,11 @@ pub(super) fn has_networks(zoo: &Zoo) -> bool {
 }
 
 /// Compares the folders with the listing. Files inside the folders are not opened.
-pub(in crate::zoo) fn examine(zoo: &Zoo) -> Vec<Finding> {
+pub(crate) fn examine(zoo: &Zoo) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if zoo.listing_path.is_none() {
-        findings.push(Finding::at(zoo.root(), "model_configs.json not found: nothing is known of its networks"));
+    if zoo.listing_path().is_none() {
+        findings
+            .push(Finding::at(zoo.root(), format!("{LISTING} not found: nothing is known of its networks")));
     }
     let listed = || zoo.networks().iter().map(|network| network.id);
     if !has_networks(zoo) {
@@ -25,10 +27,13 @@ pub(in crate::zoo) fn examine(zoo: &Zoo) -> Vec<Finding> {
             findings.push(Finding::from(&error).of(id));
         }
     }
-    match place::model_folders(zoo.root()) {
+    match zoo.model_folders() {
         Ok(folders) => {
             for id in folders.into_iter().filter(|id| zoo.network(*id).is_err()) {
-                findings.push(Finding::at(zoo.root().join(format!("model_{id}")), "a network that is not listed"));
+                findings.push(Finding::at(
+                    zoo.root().join(format!("model_{id}")),
+                    "a network that is not listed",
+                ));
             }
         }
         Err(error) => findings.push(Finding::from(&error)),
