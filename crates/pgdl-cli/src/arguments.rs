@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pgdl_run::Shard;
 
 /// Scores complexity measures by how well they rank trained networks by their generalization gap.
 #[derive(Debug, Parser)]
@@ -303,8 +304,8 @@ pub struct RunArguments {
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub memory: Option<u64>,
     /// Only part I of N of the networks, counted from 1
-    #[arg(long, value_name = "I/N", value_parser = shard)]
-    pub shard: Option<(usize, usize)>,
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// The folder of the run's records [default: one per zoo in the user's data folder]
     #[arg(long = "run", value_name = "DIR")]
     pub folder: Option<PathBuf>,
@@ -403,15 +404,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a positive time such as 300s, 5m or 1.5h".to_string())
 }
 
-/// Parses `2/8`.
-fn shard(text: &str) -> Result<(usize, usize), String> {
-    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    match parsed {
-        Some((i, n)) if 1 <= i && i <= n => Ok((i, n)),
-        _ => Err("expected I/N with 1 ≤ I ≤ N, such as 2/8".to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -431,14 +423,6 @@ mod tests {
         assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
         for bad in ["", "s", "-1s", "0", "1d", "1e400", "nan"] {
             assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn shards_are_counted_from_one() {
-        assert_eq!(shard("2/8"), Ok((2, 8)));
-        for bad in ["0/8", "9/8", "8", "/", "a/b", "1/0"] {
-            assert!(shard(bad).is_err(), "{bad}");
         }
     }
 }

@@ -6,8 +6,8 @@ use indicatif::ProgressBar;
 use pgdl_measure::{Registry, Resolved};
 use pgdl_report::{Cell, Column, Table};
 use pgdl_run::{
-    Budget, BudgetUnit, Dtype, End, Event, ExecuteOptions, Interrupt, Plan, PlanOptions, Progress, Record, Reuse,
-    RunFolder, Shard, Status, Summary, execute,
+    Budget, BudgetUnit, Dtype, End, Event, ExecuteOptions, Interrupt, Plan, PlanOptions, Progress, RECORDS_FILE, Record,
+    Reuse, RunFolder, Status, Summary, execute,
 };
 use pgdl_zoo::Zoo;
 
@@ -59,14 +59,12 @@ pub fn evaluate(
     arguments: &RunArguments,
     terminal: &Terminal,
 ) -> Result<Evaluated, Failure> {
-    let folder = match &arguments.folder {
-        Some(folder) => folder.clone(),
+    let dir = match &arguments.folder {
+        Some(dir) => dir.clone(),
         None => RunFolder::default_dir(zoo.name(), &zoo.digest()?)?,
     };
-    let folder = RunFolder::open(&folder)?;
-    let contents = folder.contents()?;
-    let plan = Plan::new(zoo, measures, &contents.records, plan_options(arguments)?)?;
-    drop(contents);
+    // Records that answer everything may lie in a folder that cannot be written.
+    let plan = Plan::new(zoo, measures, &RunFolder::look(&dir)?.records, plan_options(arguments)?)?;
     if plan.outdated() > 0 {
         terminal.note(format_args!(
             "{} older records no longer fit these weights, data or measures, and are not used",
@@ -78,6 +76,7 @@ pub fn evaluate(
         if let Some(reference) = zoo.data_reference() {
             data::ensure(&reference.dataset, terminal)?;
         }
+        let folder = RunFolder::open(&dir)?;
         let options = execute_options(arguments, terminal)?;
         // Set only now: before, Ctrl-C simply ends the program.
         let interrupt = Interrupt::on_signals(Exit::Interrupted as i32)?;
@@ -86,8 +85,8 @@ pub fn evaluate(
         watcher.finish();
         exit = conclude(summary, &plan, &folder, terminal)?;
     }
-    terminal.note(format_args!("records: {}", folder.records_path().display()));
-    let contents = folder.contents()?;
+    terminal.note(format_args!("records: {}", dir.join(RECORDS_FILE).display()));
+    let contents = RunFolder::look(&dir)?;
     let records: Vec<Record> = plan.answers(&contents.records).into_iter().cloned().collect();
     if exit == Exit::Ok && records.iter().any(|record| record.status != Status::Ok) {
         exit = Exit::NotAllOk;
@@ -143,7 +142,7 @@ fn plan_options(arguments: &RunArguments) -> Result<PlanOptions, Failure> {
             Precision::Float64 => Dtype::Float64,
         },
         networks: None,
-        shard: arguments.shard.map(|(index, count)| Shard::new(index, count)).transpose()?,
+        shard: arguments.shard,
         reuse: match (arguments.retry_failed, arguments.force) {
             (true, _) => Reuse::RetryFailed,
             (_, true) => Reuse::Force,
