@@ -10,7 +10,10 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_controls::register(registry)?;
     pgdl_measure_capacity::register(registry)?;
     pgdl_measure_norms::register(registry)?;
+    pgdl_measure_spectral::register(registry)?;
+    pgdl_measure_heavy_tails::register(registry)?;
     pgdl_measure_margin::register(registry)?;
+    pgdl_measure_representation::register(registry)?;
     pgdl_measure_calibration::register(registry)?;
     pgdl_measure_gradient::register(registry)
 }

@@ -1,0 +1,11 @@
+//! Heavy-tail measures: the spectra of the weight matrices.
+
+use pgdl_measure::{Registry, RegistryError};
+
+/// Adds the family.
+///
+/// # Errors
+/// When an id is taken.
+pub fn register(_registry: &mut Registry) -> Result<(), RegistryError> {
+    Ok(())
+}
