@@ -48,16 +48,21 @@ fn device_name(device: Device) -> String {
     }
 }
 
-/// libgomp reads its settings when it is loaded. Without a passive wait, libtorch is many times slower beside other
-/// busy processes: a command that computes in this process starts it again with the setting in place.
+/// What libtorch's companions read when they are loaded: libgomp, without a passive wait, is many times slower beside
+/// other busy processes; NVIDIA's libraries would round convolutions to 10-bit mantissas.
+const LIBRARY_SETTINGS: [(&str, &str); 2] = [("OMP_WAIT_POLICY", "PASSIVE"), ("NVIDIA_TF32_OVERRIDE", "0")];
+
+/// A command that computes in this process starts it again with the libraries' settings in place; what the user has set
+/// stays.
 fn wait_passively() {
     use std::os::unix::process::CommandExt;
-    const SETTING: &str = "OMP_WAIT_POLICY";
-    if std::env::var_os(SETTING).is_some() {
+    let missing: Vec<_> =
+        LIBRARY_SETTINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+    if missing.is_empty() {
         return;
     }
     if let Ok(program) = std::env::current_exe() {
         // Returns only if it failed; then the computation is slow and right all the same.
-        let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(SETTING, "PASSIVE").exec();
+        let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).envs(missing).exec();
     }
 }

@@ -1,5 +1,8 @@
 //! `pgdl zoo`: look at zoos, check, build, import and export them.
 
+mod check;
+mod transfer;
+
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
@@ -10,7 +13,7 @@ use pgdl_zoo::{Gap, Split, Zoo};
 
 use crate::arguments::{DeviceArguments, Format, OutputArguments, ZooCommand};
 use crate::commands::evaluate::time;
-use crate::commands::{choose_device, data, device_name, print_table, wait_passively};
+use crate::commands::{choose_device, data, device_name, print_table};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 use crate::terminal::Terminal;
@@ -20,12 +23,12 @@ pub fn run(command: ZooCommand, terminal: &Terminal) -> Outcome {
     match command {
         ZooCommand::List { output } => list(&output, terminal),
         ZooCommand::Info { zoo, output } => info(&zoo, output.format, terminal),
-        ZooCommand::Check { .. } => Ok(Exit::Ok),
-        ZooCommand::Build { recipe, output, jobs, device } => {
-            build(recipe, output, jobs, &device, terminal)
+        ZooCommand::Check { zoo, no_accuracy, device, output } => {
+            check::run(&zoo, !no_accuracy, &device, output.format, terminal)
         }
-        ZooCommand::Import(_) => Ok(Exit::Ok),
-        ZooCommand::Export { .. } => Ok(Exit::Ok),
+        ZooCommand::Build { recipe, output, jobs, device } => build(recipe, output, jobs, &device, terminal),
+        ZooCommand::Import(command) => transfer::import(command, terminal),
+        ZooCommand::Export { zoo, to } => transfer::run_export(&zoo, &to, terminal),
     }
 }
 
@@ -82,7 +85,8 @@ fn info(name: &str, format: Format, terminal: &Terminal) -> Outcome {
     for network in zoo.networks() {
         let mut row = vec![Cell::text(network.id.to_string())];
         row.extend(network.hyperparameters.iter().map(|value| Cell::text(value.to_string())));
-        let parameters = zoo.architecture(network.id).ok().and_then(|architecture| architecture.parameter_count().ok());
+        let parameters =
+            zoo.architecture(network.id).ok().and_then(|architecture| architecture.parameter_count().ok());
         row.push(parameters.map_or_else(Cell::empty, |count| Cell::count(count.max(0) as usize)));
         let metrics = network.metrics;
         row.extend([
@@ -111,8 +115,9 @@ fn build(
         None => pgdl_zoo::zoo::user_zoos()?.join(Recipe::read(&recipe)?.name),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(Exit::Unexpected, format!("cannot find this program's own file: {error}")))?;
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::new(Exit::Unexpected, format!("cannot find this program's own file: {error}"))
+    })?;
     let build = Build {
         recipe,
         root: root.clone(),
@@ -133,7 +138,10 @@ fn build(
         match event {
             BuildEvent::Epoch { id, epoch } => {
                 let left = status.remaining.map_or_else(String::new, |left| format!("{} left, ", time(left)));
-                bar.set_message(format!("{left}network {id}: epoch {}, loss {:.4}", epoch.epoch, epoch.running_loss));
+                bar.set_message(format!(
+                    "{left}network {id}: epoch {}, loss {:.4}",
+                    epoch.epoch, epoch.running_loss
+                ));
             }
             BuildEvent::Finished { id, record } => bar.suspend(|| {
                 terminal.note(format_args!(
