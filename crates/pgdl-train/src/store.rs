@@ -4,9 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use pgdl_zoo::data::shards;
-use pgdl_zoo::hdf5::Storage;
-use pgdl_zoo::{Dataset, HyperValue, Hyperparameter, Listing, Metrics, NetworkEntry, Split, keras};
+use pgdl_zoo::{Dataset, HyperValue, Hyperparameter, Listing, Metrics, NetworkEntry, Split, ZooWriter};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
@@ -17,7 +15,7 @@ use crate::train::{Fit, Stop, Trained};
 const SCHEMA: u32 = 1;
 
 /// Rounded weights leave half of their bytes empty: compression removes them.
-const STORAGE: Storage = Storage::Compressed(9);
+const COMPRESSION: u32 = 9;
 const SAMPLES_PER_SHARD: usize = 1_000;
 
 /// How a network came about: `training.json` in its folder.
@@ -77,16 +75,10 @@ pub(crate) fn finished(recipe: &Recipe, root: &Path, id: u64) -> Result<Option<T
     Ok(record.filter(|record| record.schema == SCHEMA && record.recipe == digest))
 }
 
-/// Writes a network's folder: first under another name, then renamed, so that it is complete or absent.
+/// Writes a network's folder. Its record comes last: without it, the network is trained again.
 pub(crate) fn write_network(recipe: &Recipe, root: &Path, id: u64, trained: &Trained) -> Result<()> {
-    let folder = root.join(format!(".partial_{id}"));
-    remove(&folder)?;
-    fs::create_dir_all(&folder).map_err(|source| TrainError::io(&folder, source))?;
-    let written = keras::to_pgdl_json(trained.network.architecture(), &folder.join("config.json"))?;
-    write_json(&folder.join("config.json"), &written.json)?;
-    for (name, network) in [("weights.hdf5", &trained.network), ("weights_init.hdf5", &trained.initial)] {
-        keras::write_weights_named(&folder.join(name), network, &written, STORAGE)?;
-    }
+    let writer = ZooWriter::create(root)?.compressed(COMPRESSION);
+    writer.write_network(id, &trained.network, Some(&trained.initial))?;
     let record = TrainingRecord {
         schema: SCHEMA,
         recipe: recipe.digest()?,
@@ -95,26 +87,29 @@ pub(crate) fn write_network(recipe: &Recipe, root: &Path, id: u64, trained: &Tra
         train: trained.train,
         test: trained.test,
     };
-    write_json(&folder.join("training.json"), &record)?;
-    let place = model_folder(root, id);
-    remove(&place)?;
-    fs::rename(&folder, &place).map_err(|source| TrainError::io(&place, source))
+    let path = model_folder(root, id).join("training.json");
+    let mut text = serde_json::to_vec_pretty(&record).map_err(|error| TrainError::io(&path, error.into()))?;
+    text.push(b'\n');
+    replace(&path, &text)
 }
 
-/// Writes `dataset_1` with the samples themselves, unless it is there.
+/// Writes `dataset_1` with the samples themselves, whole or not at all, unless it is there.
 pub(crate) fn write_shards(root: &Path, train: &Dataset, test: &Dataset) -> Result<()> {
     let place = root.join("dataset_1");
     if place.exists() {
         return Ok(());
     }
-    let folder = root.join(".partial_dataset");
-    remove(&folder)?;
-    for (split, data) in [(Split::Train, train), (Split::Test, test)] {
-        let folder = folder.join(split.name());
-        fs::create_dir_all(&folder).map_err(|source| TrainError::io(&folder, source))?;
-        shards::write(&folder, data, SAMPLES_PER_SHARD)?;
+    let part = root.join(".partial_data");
+    match fs::remove_dir_all(&part) {
+        Err(source) if source.kind() != ErrorKind::NotFound => return Err(TrainError::io(part, source)),
+        _ => {}
     }
-    fs::rename(&folder, &place).map_err(|source| TrainError::io(&place, source))
+    let writer = ZooWriter::create(&part)?;
+    writer.write_shards(Split::Train, train, SAMPLES_PER_SHARD)?;
+    writer.write_shards(Split::Test, test, SAMPLES_PER_SHARD)?;
+    fs::rename(part.join("dataset_1"), &place)
+        .and_then(|()| fs::remove_dir(&part))
+        .map_err(|source| TrainError::io(&place, source))
 }
 
 /// Lists all networks, which must be finished, with their hyperparameters and metrics.
@@ -143,20 +138,7 @@ pub(crate) fn write_model_configs(recipe: &Recipe, root: &Path) -> Result<()> {
             dev_name: None,
         });
     }
-    Ok(Listing { hyperparameters, networks }.write(&root.join("model_configs.json"))?)
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| TrainError::io(path, error.into()))?;
-    text.push(b'\n');
-    replace(path, &text)
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != ErrorKind::NotFound => Err(TrainError::io(folder, source)),
-        _ => Ok(()),
-    }
+    Ok(ZooWriter::create(root)?.write_listing(&Listing { hyperparameters, networks })?)
 }
 
 /// Writes a file under another name, then renames it.
