@@ -17,7 +17,8 @@ fn measures_page() -> String {
         let _ = write!(page, "\n| {family} | what | cost |\n|---|---|---|\n");
         for info in registry.infos().filter(|info| info.family == family) {
             let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-            let _ = writeln!(page, "| [`{0}`](#{0}) | {1} | {2} |", info.id, cell(info.title), cell(info.cost));
+            let _ =
+                writeln!(page, "| [`{0}`](#{0}) | {1} | {2} |", info.id, cell(info.title), cell(info.cost));
         }
     }
     for info in registry.infos() {

@@ -1,8 +1,6 @@
 //! The program as its users meet it: commands, exit codes, messages, formats.
 
-mod support;
-
-use support::{Place, reference};
+use crate::support::{Place, reference};
 
 const TABLE: &str = "lr,depth,seed,train_acc,test_acc,good,constant,broken,note
 0.1,2,0,1.0,0.90,0.10,1,0.3,a
@@ -57,7 +55,9 @@ fn a_table_is_scored_and_every_column_of_numbers_is_a_measure() {
 #[test]
 fn the_four_formats_say_the_same() {
     let place = with_table();
-    for (format, sign) in [("table", "good"), ("csv", "measure,"), ("json", "\"scores\""), ("markdown", "| good")] {
+    for (format, sign) in
+        [("table", "good"), ("csv", "measure,"), ("json", "\"scores\""), ("markdown", "| good")]
+    {
         let mut arguments = SCORE_TABLE.to_vec();
         arguments.extend(["--format", format]);
         let answer = place.run(&arguments, 0);
@@ -69,10 +69,8 @@ fn the_four_formats_say_the_same() {
 #[test]
 fn a_missing_column_is_named_with_the_one_that_was_meant() {
     let place = with_table();
-    let answer = place.run(
-        &["score", "--table", "final.csv", "--hyperparameters", "lr,dept", "--gap-column", "good"],
-        6,
-    );
+    let answer = place
+        .run(&["score", "--table", "final.csv", "--hyperparameters", "lr,dept", "--gap-column", "good"], 6);
     assert!(answer.stderr.contains("dept") && answer.stderr.contains("depth"), "{}", answer.stderr);
     assert!(answer.stderr.contains("hint: "), "{}", answer.stderr);
 }
@@ -98,7 +96,8 @@ fn unknown_names_are_usage_errors_that_say_what_was_meant() {
 fn the_registry_lists_and_explains_itself() {
     let place = Place::new();
     let measures = place.run(&["measures", "--format", "json"], 0).json();
-    let ids: Vec<&str> = measures.as_array().unwrap().iter().map(|row| row["measure"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        measures.as_array().unwrap().iter().map(|row| row["measure"].as_str().unwrap()).collect();
     for id in ["vc_dim", "l2_norm", "distance_from_init", "margin", "jacobian_norm", "random", "constant"] {
         assert!(ids.contains(&id), "{id} in {ids:?}");
         let text = place.run(&["explain", id], 0).stdout;
@@ -184,7 +183,9 @@ fn the_toy_zoo_checks_out_and_scores_as_the_competition_did() {
 
 #[test]
 fn archived_predictions_reach_their_archived_scores() {
-    let (Some(zoos), Some(predictions)) = (reference("pgdl_public"), reference("pgdl_predictions")) else { return };
+    let (Some(zoos), Some(predictions)) = (reference("pgdl_public"), reference("pgdl_predictions")) else {
+        return;
+    };
     let expected: serde_json::Value =
         serde_json::from_slice(&std::fs::read(predictions.join("expected.json")).unwrap()).unwrap();
     let place = Place::new();
@@ -198,17 +199,27 @@ fn archived_predictions_reach_their_archived_scores() {
             .map(|measure| predictions.join(measure).join(format!("{task}.predict")))
             .filter(|path| path.exists())
             .collect();
-        let mut arguments = vec!["score", "--bootstrap", "0", "--format", "json", "--zoo", zoo.to_str().unwrap()];
+        let mut arguments =
+            vec!["score", "--bootstrap", "0", "--format", "json", "--zoo", zoo.to_str().unwrap()];
         arguments.push("--predictions");
         arguments.extend(files.iter().map(|path| path.to_str().unwrap()));
         let report = place.run(&arguments, 0).json();
         for score in report["scores"].as_array().unwrap() {
             let reference = &expected[score["measure"].as_str().unwrap()][task];
-            for (ours, theirs) in
-                [("cmi_pgdl", "cmi_min"), ("kendall_tau_a", "tau_a"), ("kendall_tau_b", "tau_b"), ("pearson", "pearson")]
-            {
-                let (Some(ours), Some(theirs)) = (score[ours].as_f64(), reference[theirs].as_f64()) else { continue };
-                assert!((ours - theirs).abs() < 1e-12, "{task} {}: {ours} against {theirs}", score["measure"]);
+            for (ours, theirs) in [
+                ("cmi_pgdl", "cmi_min"),
+                ("kendall_tau_a", "tau_a"),
+                ("kendall_tau_b", "tau_b"),
+                ("pearson", "pearson"),
+            ] {
+                let (Some(ours), Some(theirs)) = (score[ours].as_f64(), reference[theirs].as_f64()) else {
+                    continue;
+                };
+                assert!(
+                    (ours - theirs).abs() < 1e-12,
+                    "{task} {}: {ours} against {theirs}",
+                    score["measure"]
+                );
                 compared += 1;
             }
         }
@@ -232,8 +243,15 @@ fn keras_files_give_keras_logits() {
     for (network, weights, io) in files {
         let (network_path, io_path) = (keras.join(network), keras.join(io));
         let inputs = format!("{}:x", io_path.display());
-        let mut arguments =
-            vec!["predict", "--network", network_path.to_str().unwrap(), "--inputs", &inputs, "--output", "out.npy"];
+        let mut arguments = vec![
+            "predict",
+            "--network",
+            network_path.to_str().unwrap(),
+            "--inputs",
+            &inputs,
+            "--output",
+            "out.npy",
+        ];
         let weights = weights.map(|name| keras.join(name));
         if let Some(weights) = &weights {
             arguments.extend(["--weights", weights.to_str().unwrap()]);

@@ -1,12 +1,10 @@
 //! A zoo of ours in the hands of real Keras, by the steps of the competition's kit. Needs a Python with TensorFlow and
 //! tf-keras in `PGDL_KERAS_PYTHON`; `scripts/interchange` makes one and runs this.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::Place;
+use crate::support::Place;
 
 const RECIPE: &str = r#"
 schema = 1
@@ -45,7 +43,8 @@ max_epochs = 6
 #[test]
 #[ignore = "needs TensorFlow: run scripts/interchange"]
 fn the_competitions_kit_reads_a_zoo_of_ours() {
-    let python = std::env::var_os("PGDL_KERAS_PYTHON").expect("PGDL_KERAS_PYTHON names a Python with TensorFlow");
+    let python =
+        std::env::var_os("PGDL_KERAS_PYTHON").expect("PGDL_KERAS_PYTHON names a Python with TensorFlow");
     let place = Place::new();
     std::fs::write(place.path("recipe.toml"), RECIPE).unwrap();
     place.run(&["zoo", "build", "recipe.toml", "--output", "small_vgg", "--device", "cpu"], 0);
