@@ -35,7 +35,10 @@ impl Exit {
         (Exit::NothingToDo, "nothing to do"),
         (Exit::NotAllOk, "finished, with records that are not ok"),
         (Exit::Interrupted, "interrupted; the same command goes on where it stopped"),
-        (Exit::Invalid, "a zoo, network, data set or results file is missing, damaged or differs from its listing"),
+        (
+            Exit::Invalid,
+            "a zoo, network, data set or results file is missing, damaged or differs from its listing",
+        ),
         (Exit::Plugin, "a plugin failed"),
         (Exit::Device, "the device asked for cannot be used"),
         (Exit::Differs, "a reproduction differs from the committed table"),

@@ -27,8 +27,7 @@ pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -
     let arguments = Arguments::parse();
     let terminal = Terminal::new(arguments.color, arguments.quiet);
     let mut registry = Registry::new();
-    let registered =
-        register(&mut registry).map_err(|error| Failure::new(Exit::Plugin, exit::chain(&error)));
+    let registered = register(&mut registry).map_err(|error| Failure::new(Exit::Plugin, exit::chain(&error)));
     let outcome = match (registered, arguments.command) {
         (Err(failure), _) => Err(failure),
         // Workers speak to their parent, and end in their own ways.

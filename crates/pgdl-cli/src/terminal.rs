@@ -60,7 +60,9 @@ impl Terminal {
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                std::process::exit(Exit::Ok as i32)
+            }
             Err(error) => {
                 Err(Failure::new(Exit::Unexpected, format!("could not write to standard output: {error}")))
             }

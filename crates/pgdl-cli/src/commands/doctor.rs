@@ -51,7 +51,10 @@ pub fn run(registry: &Registry, terminal: &Terminal) -> Outcome {
             Finding {
                 what: "data",
                 tone: Tone::Faint,
-                text: format!("{} is not there: fetched when needed, or by `pgdl data fetch {}`", data.name, data.name),
+                text: format!(
+                    "{} is not there: fetched when needed, or by `pgdl data fetch {}`",
+                    data.name, data.name
+                ),
             }
         });
     }
@@ -61,7 +64,8 @@ pub fn run(registry: &Registry, terminal: &Terminal) -> Outcome {
     }
     let zoos = Zoo::list();
     if zoos.is_empty() {
-        findings.push(warned("zoos", "none found: set PGDL_ZOO_PATH, or give a folder with --zoo".to_string()));
+        findings
+            .push(warned("zoos", "none found: set PGDL_ZOO_PATH, or give a folder with --zoo".to_string()));
     }
     findings.extend(zoos.iter().map(|zoo| good("zoo", format!("{} in {}", zoo.name, zoo.path.display()))));
 

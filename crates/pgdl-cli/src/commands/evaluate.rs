@@ -6,8 +6,8 @@ use indicatif::ProgressBar;
 use pgdl_measure::{Registry, Resolved};
 use pgdl_report::{Cell, Column, Table};
 use pgdl_run::{
-    Budget, BudgetUnit, Dtype, End, Event, ExecuteOptions, Interrupt, Plan, PlanOptions, Progress, RECORDS_FILE, Record,
-    Reuse, RunFolder, Status, Summary, execute,
+    Budget, BudgetUnit, Dtype, End, Event, ExecuteOptions, Interrupt, Plan, PlanOptions, Progress,
+    RECORDS_FILE, Record, Reuse, RunFolder, Status, Summary, execute,
 };
 use pgdl_zoo::Zoo;
 
@@ -126,7 +126,9 @@ fn conclude(summary: Summary, plan: &Plan, folder: &RunFolder, terminal: &Termin
         End::Stopped(error) => {
             let mut failure = Failure::from(error);
             if !summary.unsaved.is_empty() {
-                failure.message.push_str(&format!(" ({} records could not be written)", summary.unsaved.len()));
+                failure
+                    .message
+                    .push_str(&format!(" ({} records could not be written)", summary.unsaved.len()));
             }
             Err(failure)
         }

@@ -2,7 +2,8 @@
 
 use pgdl_measure::Registry;
 use pgdl_report::{
-    GapColumns, GapKind, MeasureValues, Population, Predictions, ScoreReport, ScoresFile, TableSpec, ranking, values_from_records,
+    GapColumns, GapKind, MeasureValues, Population, Predictions, ScoreReport, ScoresFile, TableSpec, ranking,
+    values_from_records,
 };
 use pgdl_score::Options;
 use pgdl_zoo::{Gap, Split, Zoo};
@@ -70,7 +71,10 @@ fn print(
     if arguments.competition_total {
         for score in &report.scores {
             let task = score.task_score().ok_or_else(|| {
-                Failure::new(Exit::Invalid, format!("{}: there is no competition score to total", score.measure))
+                Failure::new(
+                    Exit::Invalid,
+                    format!("{}: there is no competition score to total", score.measure),
+                )
             })?;
             let file = ScoresFile::new(&[(report.zoo.clone(), task)])?;
             if report.scores.len() > 1 {
@@ -102,7 +106,8 @@ fn print_ranking(subject: &Subject, format: Format, terminal: &Terminal) -> Resu
     }
     for measure in &subject.measures {
         let mark = if format == Format::Markdown { "## " } else { "" };
-        terminal.data(&format!("\n{mark}{}: networks by predicted gap, largest first\n\n", measure.measure))?;
+        terminal
+            .data(&format!("\n{mark}{}: networks by predicted gap, largest first\n\n", measure.measure))?;
         print_table(&ranking(&subject.population, std::slice::from_ref(measure)), format, terminal)?;
     }
     Ok(())
@@ -174,5 +179,10 @@ fn from_table(arguments: &ScoreArguments, terminal: &Terminal) -> Result<Subject
     if !table.passed_over.is_empty() {
         terminal.note(format_args!("columns without numbers, passed over: {}", table.passed_over.join(", ")));
     }
-    Ok(Subject { population: table.population, measures: table.measures, test_examples: None, exit: Exit::Ok })
+    Ok(Subject {
+        population: table.population,
+        measures: table.measures,
+        test_examples: None,
+        exit: Exit::Ok,
+    })
 }
