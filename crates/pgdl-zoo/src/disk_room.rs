@@ -1,7 +1,5 @@
 //! Room on a disk.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::{Result, ZooError};
@@ -21,14 +19,8 @@ pub(crate) fn ensure_room(folder: &Path, needed: u64) -> Result<()> {
 }
 
 fn available(folder: &Path) -> Option<u64> {
-    let path = CString::new(folder.as_os_str().as_bytes()).ok()?;
-    // SAFETY: the call reads a string that ends in zero and fills the struct, whose all-zero form is valid.
-    let found = unsafe {
-        let mut found: libc::statvfs = std::mem::zeroed();
-        (libc::statvfs(path.as_ptr(), &mut found) == 0).then_some(found)
-    }?;
-    #[expect(clippy::unnecessary_cast, reason = "the widths of these fields differ between systems")]
-    Some((found.f_bavail as u64).saturating_mul(found.f_frsize as u64))
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn bytes(count: u64) -> String {
