@@ -196,6 +196,18 @@ fn residual() -> Architecture {
     Architecture::graph(vec![8, 8, 4], nodes).unwrap()
 }
 
+/// A chain so long, of names so long, that their list does not fit into one attribute.
+fn long_names() -> Architecture {
+    let mut nodes = Vec::new();
+    for index in 0..170 {
+        let layer =
+            if index % 40 == 0 { dense(3, Activation::Linear) } else { Layer::Activation(Activation::Tanh) };
+        let source = if index == 0 { Source::Input } else { Source::Node(index - 1) };
+        nodes.push(Node { name: format!("{}_{index:03}", "name".repeat(100)), layer, inputs: vec![source] });
+    }
+    Architecture::graph(vec![3], nodes).unwrap()
+}
+
 /// A network none of whose values is one that an initializer gives.
 fn network(architecture: Architecture) -> Network {
     let network = Network::initialize(architecture, 5, Device::Cpu).unwrap();
@@ -213,9 +225,13 @@ fn keras_reads_what_we_write() {
     for (version, dialect) in [("2", Dialect::Keras2), ("3", Dialect::Keras3)] {
         let folder = tempfile::tempdir().unwrap();
         let mut cases = Vec::new();
-        for (name, architecture) in
-            [("chain", chain()), ("pooled", pooled(false)), ("kept", pooled(true)), ("residual", residual())]
-        {
+        for (name, architecture) in [
+            ("chain", chain()),
+            ("pooled", pooled(false)),
+            ("kept", pooled(true)),
+            ("residual", residual()),
+            ("long", long_names()),
+        ] {
             let network = network(architecture);
             for (form, storage) in [("pgdl", Storage::Compressed(6)), ("keras", Storage::Plain)] {
                 let place = folder.path().join(format!("{name}_{form}"));

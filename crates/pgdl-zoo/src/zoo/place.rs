@@ -31,27 +31,40 @@ pub(super) struct TaskPlace {
 const INPUT: &str = "input_data";
 const REFERENCE: &str = "reference_data";
 
-/// Finds the files of a task from its folder, or from a folder with `input_data` in which there is one task.
+/// An archive may wrap its content in so many folders that hold nothing else.
+const WRAPPINGS: usize = 3;
+
+/// Finds the files of a task from its folder in either half, or from a folder above with one task in it.
 pub(super) fn task_place(path: &Path) -> Result<TaskPlace> {
     if !path.is_dir() {
         return Err(ZooError::missing(path, "zoo folder"));
     }
-    if looks_like_task(path) {
-        return place(path);
-    }
-    for level in [INPUT, REFERENCE] {
-        let tasks = tasks_below(&path.join(level));
-        match tasks.as_slice() {
-            [] => {}
-            [task] => return place(task),
-            _ => return Err(several(path, &tasks)),
-        }
-    }
-    let tasks = tasks_below(path);
+    let tasks = tasks_in(path, WRAPPINGS);
     match tasks.as_slice() {
         [task] => place(task),
         [] => Err(ZooError::missing(path, "model_configs.json or any model_<ID> folder")),
         _ => Err(several(path, &tasks)),
+    }
+}
+
+/// The folders of the tasks in a folder: itself, those of its half with the inputs, else those of the other half, else
+/// those right below, else those in the only folder below.
+fn tasks_in(path: &Path, wrappings: usize) -> Vec<PathBuf> {
+    if looks_like_task(path) {
+        return vec![path.to_path_buf()];
+    }
+    for level in [INPUT, REFERENCE] {
+        let folder = path.join(level);
+        // The level of the task may be absent, too.
+        let tasks = if looks_like_task(&folder) { vec![folder] } else { tasks_below(&folder) };
+        if !tasks.is_empty() {
+            return tasks;
+        }
+    }
+    let tasks = tasks_below(path);
+    match (tasks.is_empty(), folders_below(path).as_slice()) {
+        (true, [only]) if wrappings > 0 => tasks_in(only, wrappings - 1),
+        _ => tasks,
     }
 }
 
@@ -64,22 +77,30 @@ fn several(path: &Path, tasks: &[PathBuf]) -> ZooError {
     }
 }
 
-fn place(root: &Path) -> Result<TaskPlace> {
-    let full = root.canonicalize().map_err(|source| ZooError::io(root, source))?;
-    let name = full.file_name().map_or_else(|| "zoo".to_owned(), |name| name.to_string_lossy().into_owned());
-    // A task of the reference half stands for its other half, where there is one.
-    let level = full.parent();
-    let above = level.and_then(Path::parent);
-    let at = |level: &str| above.map(|above| above.join(level).join(&name));
-    let is_reference = level.is_some_and(|level| level.ends_with(REFERENCE));
-    let root = match at(INPUT) {
-        Some(input) if is_reference && input.is_dir() => input,
-        _ => full.clone(),
+/// The files of the task of which `folder` is one half, or the whole. Either level, `input_data` and `reference_data`,
+/// may be absent.
+fn place(folder: &Path) -> Result<TaskPlace> {
+    let folder = folder.canonicalize().map_err(|source| ZooError::io(folder, source))?;
+    let is_level = |path: &Path| path.ends_with(INPUT) || path.ends_with(REFERENCE);
+    // The folder above the levels, and the names of the task's folder below them.
+    let (base, task) = match (folder.parent(), folder.file_name()) {
+        (Some(base), Some(_)) if is_level(&folder) => (base, PathBuf::new()),
+        (Some(level), Some(task)) if is_level(level) => {
+            (level.parent().unwrap_or(level), PathBuf::from(task))
+        }
+        (Some(base), Some(task)) => (base, PathBuf::from(task)),
+        _ => (folder.as_path(), PathBuf::new()),
     };
-    let listing = [Some(root.join(LISTING)), at(REFERENCE).map(|folder| folder.join(LISTING))]
-        .into_iter()
-        .flatten()
-        .find(|path| path.is_file());
+    let named = if task.as_os_str().is_empty() { base } else { &task };
+    let name = named.file_name().map_or_else(|| "zoo".to_owned(), |name| name.to_string_lossy().into_owned());
+    let halves = [base.join(INPUT).join(&task), base.join(&task), base.join(REFERENCE).join(&task)];
+    let holds_inputs = |path: &&PathBuf| {
+        path.join("dataset_1").is_dir() || model_folders(path).is_ok_and(|models| !models.is_empty())
+    };
+    let inputs = std::iter::once(&folder).chain(&halves).find(holds_inputs);
+    let root = inputs.unwrap_or(&folder).clone();
+    let listing = [&root, &folder].into_iter().chain(halves.iter().rev()).map(|half| half.join(LISTING));
+    let listing = listing.into_iter().find(|path| path.is_file());
     Ok(TaskPlace { name, root, listing })
 }
 
@@ -88,11 +109,14 @@ fn looks_like_task(folder: &Path) -> bool {
 }
 
 fn tasks_below(folder: &Path) -> Vec<PathBuf> {
+    folders_below(folder).into_iter().filter(|path| looks_like_task(path)).collect()
+}
+
+fn folders_below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut tasks: Vec<PathBuf> =
-        entries.filter(|path| !is_litter(path) && path.is_dir() && looks_like_task(path)).collect();
-    tasks.sort();
-    tasks
+    let mut folders: Vec<PathBuf> = entries.filter(|path| !is_litter(path) && path.is_dir()).collect();
+    folders.sort();
+    folders
 }
 
 /// What archives made on other systems leave behind.
@@ -107,8 +131,11 @@ pub(super) fn model_folders(root: &Path) -> Result<Vec<u64>> {
     for entry in entries {
         let entry = entry.map_err(|source| ZooError::io(root, source))?;
         let name = entry.file_name();
-        let id = name.to_str().and_then(|name| name.strip_prefix("model_")).and_then(|id| id.parse().ok());
+        let id =
+            name.to_str().and_then(|name| name.strip_prefix("model_")).and_then(|id| id.parse::<u64>().ok());
+        // `model_07` is not where network 7 would be looked for.
         if let Some(id) = id
+            && name.to_str() == Some(format!("model_{id}").as_str())
             && entry.path().is_dir()
         {
             ids.push(id);
@@ -142,9 +169,8 @@ pub fn user_zoos() -> Result<PathBuf> {
 pub(super) fn list() -> Vec<ZooLocation> {
     let mut zoos: Vec<ZooLocation> = Vec::new();
     for folder in zoo_folders() {
-        for path in tasks_below(&folder) {
-            let path = path.canonicalize().unwrap_or(path);
-            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        for path in folders_below(&folder).iter().flat_map(|folder| tasks_in(folder, 0)) {
+            let Ok(TaskPlace { name, root: path, .. }) = place(&path) else { continue };
             if !zoos.iter().any(|zoo| zoo.name == name) {
                 zoos.push(ZooLocation { name, path });
             }
@@ -152,4 +178,87 @@ pub(super) fn list() -> Vec<ZooLocation> {
     }
     zoos.sort_by(|a, b| a.name.cmp(&b.name));
     zoos
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes folders and files in a new folder.
+    fn layout(paths: &[&str]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for path in paths {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        }
+        (folder, root)
+    }
+
+    #[test]
+    fn either_level_may_be_absent() {
+        let model = "model_20/config.json";
+        let listing = "model_configs.json";
+        for (inputs, reference) in [
+            ("input_data/task1", "reference_data/task1"),
+            ("input_data/task1", "task1"),
+            ("task1", "reference_data/task1"),
+            ("task1", "task1"),
+            ("input_data/task1", "input_data/task1"),
+        ] {
+            let (_guard, root) = layout(&[
+                &format!("{inputs}/{model}"),
+                &format!("{reference}/{listing}"),
+                ".DS_Store",
+                "__MACOSX/x",
+            ]);
+            let expected = TaskPlace {
+                name: "task1".into(),
+                root: root.join(inputs),
+                listing: Some(root.join(reference).join(listing)),
+            };
+            for path in [root.clone(), root.join(inputs), root.join(reference)] {
+                assert_eq!(
+                    task_place(&path).unwrap(),
+                    expected,
+                    "{} of {inputs}, {reference}",
+                    path.display()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_level_of_the_task_may_be_absent() {
+        let (_guard, root) =
+            layout(&["kit/input_data/model_3/config.json", "kit/reference_data/model_configs.json"]);
+        let place = task_place(&root.join("kit")).unwrap();
+        assert_eq!((place.name.as_str(), &place.root), ("kit", &root.join("kit/input_data")));
+        assert_eq!(place.listing, Some(root.join("kit/reference_data/model_configs.json")));
+        assert_eq!(task_place(&root).unwrap(), place);
+    }
+
+    #[test]
+    fn wrappings_are_looked_through_and_several_tasks_are_named() {
+        let (_guard, root) = layout(&["a/public_data/input_data/task1/model_1/config.json"]);
+        assert_eq!(task_place(&root).unwrap().name, "task1");
+        let (_guard, root) = layout(&["task1/model_configs.json", "task2/model_configs.json"]);
+        let error = task_place(&root).unwrap_err();
+        assert!(error.hint().unwrap().contains("task2"), "{error}");
+    }
+
+    #[test]
+    fn networks_are_ordered_by_number_and_litter_is_passed_over() {
+        let (_guard, root) = layout(&[
+            "model_100/a",
+            "model_20/a",
+            "model_3/a",
+            "model_x/a",
+            "model_07/a",
+            ".model_9.part/a",
+            "model_5",
+        ]);
+        assert_eq!(model_folders(&root).unwrap(), [3, 20, 100]);
+    }
 }
