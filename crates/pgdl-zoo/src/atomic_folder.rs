@@ -18,6 +18,7 @@ pub(crate) struct Staging {
     /// Held while the folder is being filled.
     _lock: File,
     keep: bool,
+    done: bool,
 }
 
 impl Staging {
@@ -62,7 +63,7 @@ impl Staging {
         if lock.try_lock().is_err() {
             return Err(ZooError::Invalid(format!("another process is writing {}", target.display())));
         }
-        Ok(Staging { target: target.to_path_buf(), folder, _lock: lock, keep: true })
+        Ok(Staging { target: target.to_path_buf(), folder, _lock: lock, keep: true, done: false })
     }
 
     /// Where files go for now.
@@ -79,15 +80,22 @@ impl Staging {
         fs::remove_file(&lock).map_err(|source| ZooError::io(&lock, source))?;
         // Takes the place of an empty folder, and of nothing else.
         fs::rename(&self.folder, &self.target).map_err(|source| ZooError::io(&self.target, source))?;
-        self.keep = true;
+        self.done = true;
         Ok(())
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.keep {
-            // An error is on its way to the user already, and tells more.
+        if self.done {
+            return;
+        }
+        // An error is on its way to the user already, and tells more than these could.
+        if self.keep {
+            let _ = fs::remove_file(self.folder.join(LOCK));
+            // Succeeds where there is nothing to go on with.
+            let _ = fs::remove_dir(&self.folder);
+        } else {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }

@@ -9,9 +9,9 @@ use pgdl_network::Network;
 use pgdl_zoo::hdf5::Storage;
 use pgdl_zoo::writer::write_network;
 use pgdl_zoo::{
-    CheckEvent, CheckOptions, CheckReport, CheckStatus, Dataset, Split, Zoo, ZooWriter, check, keras,
+    CheckEvent, CheckOptions, CheckReport, CheckStatus, Dataset, Listing, Split, Zoo, ZooWriter, check, keras,
 };
-use small_zoo::{IDS, architecture, files, relist, small_zoo, test, train};
+use small_zoo::{IDS, architecture, files, small_zoo, test, train};
 use tch::{Device, Kind, Tensor};
 
 fn checked(zoo: &Zoo) -> CheckReport {
@@ -30,6 +30,15 @@ fn only_finding(zoo: &Zoo) -> String {
 
 fn statuses(report: &CheckReport) -> Vec<CheckStatus> {
     report.networks.iter().map(|network| network.status).collect()
+}
+
+/// Changes the zoo's listing.
+fn relist(root: &Path, change: impl FnOnce(&mut Listing)) -> Zoo {
+    let path = root.join("model_configs.json");
+    let mut listing = Listing::read(&path).unwrap();
+    change(&mut listing);
+    listing.write(&path).unwrap();
+    Zoo::open(root).unwrap()
 }
 
 /// Writes the final weights of network 20 anew.

@@ -119,15 +119,6 @@ pub fn small_zoo(root: &Path) -> Zoo {
     Zoo::open(root).unwrap()
 }
 
-/// Changes the zoo's listing.
-pub fn relist(root: &Path, change: impl FnOnce(&mut Listing)) -> Zoo {
-    let path = root.join("model_configs.json");
-    let mut listing = Listing::read(&path).unwrap();
-    change(&mut listing);
-    listing.write(&path).unwrap();
-    Zoo::open(root).unwrap()
-}
-
 /// All files below a folder, sorted.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
