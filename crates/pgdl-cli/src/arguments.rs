@@ -131,8 +131,8 @@ pub enum ZooCommand {
 pub enum ImportCommand {
     /// Keras models plus a table of hyperparameters and accuracies
     Keras {
-        /// CSV with the columns `file`, `train_acc`, `test_acc`, optionally `id`, `init_file`, `train_loss`,
-        /// `test_loss`; every other column is a hyperparameter
+        /// CSV with the columns `file`, `train_acc`, `test_acc`, optionally `id`, `weights_file` (where `file` is a
+        /// model's JSON), `init_file`, `train_loss`, `test_loss`; every other column is a hyperparameter
         table: PathBuf,
         /// The zoo's folder
         to: PathBuf,
