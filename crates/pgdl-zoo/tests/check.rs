@@ -299,6 +299,12 @@ fn folders_and_listing_must_agree() {
     ] {
         assert!(found.iter().any(|finding| finding.contains(sign)), "no `{sign}` in {found:#?}");
     }
+    let reasons: Vec<&str> =
+        report.networks.iter().map(|network| network.reason.as_deref().unwrap()).collect();
+    assert!(
+        reasons[0].starts_with("config.json: ") && reasons[1].starts_with("weights_init.hdf5: "),
+        "{reasons:#?}"
+    );
     // The damaged configuration serves final and initial weights.
     assert_eq!(found.len(), 6, "{found:#?}");
     assert_eq!(

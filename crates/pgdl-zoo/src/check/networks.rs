@@ -20,7 +20,7 @@ pub(super) fn examine(
     for entry in zoo.networks() {
         let mut examination = Examination::new(zoo, entry);
         for finding in findings.iter().filter(|finding| finding.network == Some(entry.id)) {
-            examination.reason(CheckStatus::Failed, finding.problem.clone());
+            examination.reason(CheckStatus::Failed, in_a_row(finding));
         }
         examination.run(samples, options, &mut interface);
         let (row, found) = examination.finish();
@@ -29,6 +29,14 @@ pub(super) fn examine(
         progress(CheckEvent::Network { id: entry.id, done: rows.len(), total });
     }
     rows
+}
+
+/// A finding as a network's row tells it: with the file's name, without its folders.
+fn in_a_row(finding: &Finding) -> String {
+    match finding.file.as_ref().and_then(|file| file.file_name()) {
+        Some(name) => format!("{}: {}", name.to_string_lossy(), finding.problem),
+        None => finding.problem.clone(),
+    }
 }
 
 /// What all networks of a zoo share: the shape of an input, and the number of classes.
@@ -64,7 +72,7 @@ impl<'z> Examination<'z> {
 
     /// Notes a problem; the first of the gravest is the row's reason.
     fn note(&mut self, status: CheckStatus, finding: Finding) {
-        self.reason(status, finding.problem.clone());
+        self.reason(status, in_a_row(&finding));
         self.findings.push(finding.of(self.entry.id));
     }
 
