@@ -20,7 +20,10 @@ fn the_first_families_are_complete() {
     let ids = |family: &str| -> Vec<&str> {
         registry.infos().filter(|info| info.family == family).map(|info| info.id).collect()
     };
-    assert_eq!(registry.families(), ["controls", "capacity", "norms", "margin", "calibration", "gradient"]);
+    assert_eq!(
+        registry.families(),
+        ["controls", "capacity", "norms", "spectral", "margin", "calibration", "gradient"]
+    );
     assert_eq!(
         ids("controls"),
         ["constant", "random", "hyperparameters_only", "noisy_oracle", "train_loss", "train_error"]
@@ -37,6 +40,21 @@ fn the_first_families_are_complete() {
             "frobenius_sum",
             "l1_inf_product",
             "l3_15_product"
+        ]
+    );
+    assert_eq!(
+        ids("spectral"),
+        [
+            "spectral_product",
+            "spectral_sum",
+            "spectral_distance",
+            "fro_over_spec",
+            "spectral_init",
+            "spectral_orig",
+            "spectral_product_over_margin",
+            "spectral_sum_over_margin",
+            "spectral_distance_over_margin",
+            "fro_over_spec_over_margin"
         ]
     );
     assert_eq!(ids("margin"), ["margin", "inverse_margin"]);

@@ -6,7 +6,7 @@ pub mod inverse_margin;
 pub mod margin;
 mod percentile;
 
-pub use percentile::percentile;
+pub use percentile::{MarginPercentile, P, VARIANT, percentile};
 
 /// Adds the family's measures to `registry`.
 ///

@@ -3,18 +3,21 @@
 use pgdl_measure::{Margins, MeasureError, ParameterInfo, ParameterKind, Parameters, Probe, RegistryError};
 
 /// Parameters of every margin measure.
-pub(crate) const PARAMETERS: &[ParameterInfo] = &[
-    ParameterInfo {
-        name: "p",
-        kind: ParameterKind::Float { default: 10.0, min: 0.0, max: 100.0 },
-        doc: "which percentile of the margins; 0 is the smallest margin, 50 the median",
-    },
-    ParameterInfo {
-        name: "variant",
-        kind: ParameterKind::Choice { default: "signed", options: &["signed", "as_coded"] },
-        doc: "`as_coded` takes the margins' magnitudes, as common code does, which rewards misfits",
-    },
-];
+pub(crate) const PARAMETERS: &[ParameterInfo] = &[P, VARIANT];
+
+/// The parameter `p`.
+pub const P: ParameterInfo = ParameterInfo {
+    name: "p",
+    kind: ParameterKind::Float { default: 10.0, min: 0.0, max: 100.0 },
+    doc: "which percentile of the margins; 0 is the smallest margin, 50 the median",
+};
+
+/// The parameter `variant`.
+pub const VARIANT: ParameterInfo = ParameterInfo {
+    name: "variant",
+    kind: ParameterKind::Choice { default: "signed", options: &["signed", "as_coded"] },
+    doc: "`as_coded` takes the margins' magnitudes, as common code does, which rewards misfits",
+};
 
 /// Which percentile of which margins.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +29,34 @@ pub struct MarginPercentile {
 }
 
 impl MarginPercentile {
-    pub(crate) fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+    /// From the parameters [`P`] and [`VARIANT`].
+    ///
+    /// # Errors
+    /// The measure does not declare them.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
         Ok(Self { p: parameters.float("p")?, magnitudes: parameters.choice("variant")? == "as_coded" })
     }
 
+    /// γ > 0, where a formula divides by it.
+    ///
+    /// # Errors
+    /// γ ≤ 0: undefined; or as [`Self::of`].
+    pub fn positive(self, probe: &Probe) -> Result<f64, MeasureError> {
+        let gamma = self.of(probe)?;
+        if gamma <= 0.0 {
+            return MeasureError::undefined(format!(
+                "percentile {} of the margins is {gamma:.3e}, and the formula needs γ > 0",
+                self.p
+            ));
+        }
+        Ok(gamma)
+    }
+
     /// γ: the percentile over the sample.
-    pub(crate) fn of(self, probe: &Probe) -> Result<f64, MeasureError> {
+    ///
+    /// # Errors
+    /// There are no margins: undefined; the network or libtorch refuses.
+    pub fn of(self, probe: &Probe) -> Result<f64, MeasureError> {
         let mut margins = Vec::<f64>::try_from(&*probe.get(&Margins)?)?;
         if self.magnitudes {
             margins.iter_mut().for_each(|margin| *margin = margin.abs());
