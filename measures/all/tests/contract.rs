@@ -39,7 +39,9 @@ fn the_first_families_are_complete() {
             "frobenius_product",
             "frobenius_sum",
             "l1_inf_product",
-            "l3_15_product"
+            "l3_15_product",
+            "path_norm",
+            "path_norm_over_margin"
         ]
     );
     assert_eq!(
