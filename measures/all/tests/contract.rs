@@ -22,7 +22,7 @@ fn the_first_families_are_complete() {
     };
     assert_eq!(
         registry.families(),
-        ["controls", "capacity", "norms", "spectral", "margin", "calibration", "gradient"]
+        ["controls", "capacity", "norms", "spectral", "heavy_tails", "margin", "calibration", "gradient"]
     );
     assert_eq!(
         ids("controls"),
@@ -59,7 +59,33 @@ fn the_first_families_are_complete() {
             "fro_over_spec_over_margin"
         ]
     );
-    assert_eq!(ids("margin"), ["margin", "inverse_margin"]);
+    assert_eq!(
+        ids("heavy_tails"),
+        [
+            "alpha",
+            "alpha_hat",
+            "log_alpha_norm",
+            "stable_rank",
+            "mp_soft_rank",
+            "log_spectral_norm",
+            "effective_rank"
+        ]
+    );
+    assert_eq!(
+        ids("margin"),
+        [
+            "margin",
+            "inverse_margin",
+            "hidden_margin",
+            "augment_margin",
+            "mixup_margin",
+            "manifold_mixup_margin",
+            "kv_margin",
+            "kv_gn_margin",
+            "adversarial_radius",
+            "constrained_margin"
+        ]
+    );
     assert_eq!(
         ids("calibration"),
         ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]

@@ -1,11 +1,27 @@
-//! Heavy-tail measures: the spectra of the weight matrices.
+//! Heavy-tail measures: the spectra of the weight matrices, and how heavy their tails are.
 
 use pgdl_measure::{Registry, RegistryError};
 
-/// Adds the family.
+pub mod alpha;
+pub mod alpha_hat;
+pub mod effective_rank;
+pub mod layer_spectra;
+pub mod log_alpha_norm;
+pub mod log_spectral_norm;
+pub mod mp_soft_rank;
+pub mod power_law;
+pub mod stable_rank;
+
+/// Adds the family's measures to `registry`.
 ///
 /// # Errors
-/// When an id is taken.
-pub fn register(_registry: &mut Registry) -> Result<(), RegistryError> {
-    Ok(())
+/// An id is taken already.
+pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
+    registry.add(&alpha::INFO, |_| Ok(Box::new(alpha::Alpha)))?;
+    registry.add(&alpha_hat::INFO, |_| Ok(Box::new(alpha_hat::AlphaHat)))?;
+    registry.add(&log_alpha_norm::INFO, |_| Ok(Box::new(log_alpha_norm::LogAlphaNorm)))?;
+    registry.add(&stable_rank::INFO, |_| Ok(Box::new(stable_rank::StableRank)))?;
+    registry.add(&mp_soft_rank::INFO, |_| Ok(Box::new(mp_soft_rank::MpSoftRank)))?;
+    registry.add(&log_spectral_norm::INFO, |_| Ok(Box::new(log_spectral_norm::LogSpectralNorm)))?;
+    registry.add(&effective_rank::INFO, |_| Ok(Box::new(effective_rank::EffectiveRank)))
 }

@@ -57,7 +57,8 @@ impl Specimen {
     }
 }
 
-/// A convolutional network, one with BatchNormalization, and a multilayer perceptron; the same ones on every call.
+/// A convolutional network, one with BatchNormalization, a multilayer perceptron, and one with many classes; the same
+/// ones on every call.
 ///
 /// # Errors
 /// libtorch refuses.
@@ -66,6 +67,7 @@ pub fn tiny_networks() -> Result<Vec<Specimen>, MeasureError> {
         Specimen { consecutive: Some((0, 2)), ..specimen("tiny_conv", 5, convolutional()?)? },
         Specimen { normalized: Some((0, 1, EPSILON)), ..specimen("tiny_batch_norm", 4, normalized()?)? },
         Specimen { consecutive: Some((0, 1)), ..specimen("tiny_mlp", 3, perceptron()?)? },
+        Specimen { consecutive: Some((0, 1)), ..specimen("tiny_many_classes", 11, many_classes()?)? },
     ])
 }
 
@@ -123,6 +125,12 @@ fn normalized() -> Result<Architecture, MeasureError> {
 fn perceptron() -> Result<Architecture, MeasureError> {
     let hidden = |units| Layer::Dense(Dense { units, use_bias: true, activation: Activation::Relu });
     Ok(Architecture::sequential(vec![10], vec![hidden(16), hidden(12), dense(3)])?)
+}
+
+/// The only one whose last matrix has more than ten columns.
+fn many_classes() -> Result<Architecture, MeasureError> {
+    let hidden = Layer::Dense(Dense { units: 13, use_bias: true, activation: Activation::Relu });
+    Ok(Architecture::sequential(vec![12], vec![hidden, dense(11)])?)
 }
 
 fn conv(filters: i64, strides: [i64; 2], padding: Padding, activation: Activation) -> Layer {
