@@ -1,0 +1,278 @@
+//! Margins at random neighbours of the samples: what the measures of Natekar & Sharma share.
+
+use pgdl_measure::network::Mode;
+use pgdl_measure::tch::Tensor;
+use pgdl_measure::{
+    Generator, MeasureError, Measured, ParameterInfo, ParameterKind, Parameters, Probe, RegistryError,
+};
+
+use crate::augmentation::{Change, change_images, check_images};
+use crate::distance::{check_classes, distances, slopes};
+use crate::hidden_margins::BATCH;
+use crate::k_variance::representation;
+use crate::place::{Depth, Place};
+use crate::signature::Signature;
+use crate::variation::{Variation, trimmed_mean};
+
+/// Share of the coordinates left out at each end of the variances.
+const TRIM: f64 = 0.05;
+
+/// Samples and batches of the published code.
+const PUBLISHED_SAMPLES: usize = 500;
+const PUBLISHED_BATCH: usize = 50;
+
+/// What the published code adds to each denominator.
+const PUBLISHED_EPSILON: f64 = 1e-7;
+
+/// Number of random neighbours of each sample.
+pub(crate) const DRAWS: ParameterInfo = ParameterInfo {
+    name: "draws",
+    kind: ParameterKind::Integer { default: 4, min: 2, max: 10_000 },
+    doc: "how often each sample is changed at random",
+};
+
+/// Where distances are taken.
+pub(crate) const LAYER: ParameterInfo = ParameterInfo {
+    name: "layer",
+    kind: ParameterKind::Choice { default: "input", options: &["input", "first", "middle", "last"] },
+    doc: "where distances are taken: the input, or what enters the second, a middle or the last layer with weights",
+};
+
+/// The form of the value.
+pub(crate) const VARIANT: ParameterInfo = ParameterInfo {
+    name: "variant",
+    kind: ParameterKind::Choice { default: "mean", options: &["mean", "as_coded"] },
+    doc: "`as_coded` takes 500 random samples in batches of 50, distances behind the first layer with weights, the \
+          mean of quartiles and fences, and 1e-7 added to each denominator",
+};
+
+/// How samples are changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Neighbour {
+    /// Small changes of the image.
+    Augmented,
+    /// The mean of two inputs of a class.
+    Mixed,
+    /// The mean of two representations of a class.
+    MixedInside,
+}
+
+/// A measure of this kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PerturbedMargin {
+    pub neighbour: Neighbour,
+    pub depth: Depth,
+    pub draws: usize,
+    pub as_coded: bool,
+}
+
+impl PerturbedMargin {
+    /// With the parameters `layer`, `draws` and `variant`.
+    pub(crate) fn new(
+        id: &str,
+        neighbour: Neighbour,
+        parameters: &Parameters,
+    ) -> Result<Self, RegistryError> {
+        let depth = Depth::named(parameters.choice("layer")?);
+        let as_coded = parameters.choice("variant")? == "as_coded";
+        if as_coded && depth != Depth::Input {
+            return Err(RegistryError::IllegalCombination {
+                id: id.to_string(),
+                reason: "`variant=as_coded` takes distances behind the first layer, whatever `layer` says"
+                    .to_string(),
+            });
+        }
+        let depth = if as_coded { Depth::FirstOutput } else { depth };
+        let draws = usize::try_from(parameters.integer("draws")?).unwrap_or(usize::MAX);
+        Ok(Self { neighbour, depth, draws, as_coded })
+    }
+
+    /// The mean over the draws with its standard error.
+    pub(crate) fn evaluate(self, probe: &Probe) -> Result<Measured, MeasureError> {
+        check_classes(probe.classes())?;
+        if self.neighbour == Neighbour::Augmented {
+            check_images(probe.inputs())?;
+        }
+        let place = self.depth.place(probe.network())?;
+        let mut values = Vec::new();
+        let mut left_out = 0;
+        for draw in 0..self.draws {
+            let mut generator = probe.generator(&format!("draw {draw}"));
+            let drawn = self.draw(probe, place, &mut generator)?;
+            values.push(drawn.value);
+            left_out += drawn.left_out;
+        }
+        let draws = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / draws;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (draws - 1.0);
+        Ok(Measured::value(mean)
+            .with_standard_error((variance / draws).sqrt())
+            .with_detail("left_out", left_out as f64))
+    }
+
+    fn draw(self, probe: &Probe, place: Place, generator: &mut Generator) -> Result<Drawn, MeasureError> {
+        let labels = Vec::<i64>::try_from(probe.labels())?;
+        let (order, group) = if self.as_coded {
+            let mut order = generator.permutation(labels.len());
+            order.truncate(PUBLISHED_SAMPLES);
+            (order, PUBLISHED_BATCH)
+        } else {
+            ((0..labels.len() as i64).collect(), labels.len())
+        };
+        let plan = match self.neighbour {
+            Neighbour::Augmented => Plan::Changes(order.iter().map(|_| Change::random(generator)).collect()),
+            _ => Plan::Partners(
+                order.chunks(group).flat_map(|part| partners(part, &labels, generator)).collect(),
+            ),
+        };
+        let mut margins = Vec::new();
+        let mut norms = Vec::new();
+        let mut variation = Variation::default();
+        let size = usize::try_from(probe.batch_size().min(BATCH)).unwrap_or(1).max(1);
+        for (batch, samples) in order.chunks(size).enumerate() {
+            probe.check_deadline()?;
+            let from = batch * size;
+            let range = from..from + samples.len();
+            let index = index(probe, samples)?;
+            let inputs = probe.inputs().f_index_select(0, &index)?;
+            let (leaf, outputs, logits) = match &plan {
+                Plan::Changes(changes) => {
+                    self.run(probe, place, &change_images(&inputs, &changes[range])?)?
+                }
+                Plan::Partners(partners) => {
+                    let others = probe.inputs().f_index_select(0, &self::index(probe, &partners[range])?)?;
+                    self.run_mixed(probe, place, &inputs, &others)?
+                }
+            };
+            let at = match self.neighbour {
+                Neighbour::MixedInside => &leaf,
+                _ => place.tensor(&leaf, &outputs)?,
+            };
+            let found = slopes(&logits, &probe.labels().f_index_select(0, &index)?, &[at])?;
+            probe.count_backward(samples.len() as i64);
+            margins.extend(found.margins);
+            norms.extend(found.norms.into_iter().flatten());
+            variation.add(at)?;
+        }
+        self.summary(&margins, &norms, &variation)
+    }
+
+    fn run_mixed(
+        self,
+        probe: &Probe,
+        place: Place,
+        inputs: &Tensor,
+        others: &Tensor,
+    ) -> Result<Run, MeasureError> {
+        let half = |one: &Tensor, other: &Tensor| one.f_add(other)?.f_mul_scalar(0.5);
+        let (Neighbour::MixedInside, Place::Node(node)) = (self.neighbour, place) else {
+            return self.run(probe, place, &half(inputs, others)?);
+        };
+        let one = representation(probe, node, inputs)?;
+        let other = representation(probe, node, others)?;
+        let leaf = half(&one, &other)?.f_contiguous()?.f_detach()?.f_set_requires_grad(true)?;
+        let logits = probe.network().forward_from(node, &leaf, Mode::Evaluate)?;
+        probe.count_forward(3 * inputs.size()[0]);
+        Ok((leaf, Vec::new(), logits))
+    }
+
+    fn run(self, probe: &Probe, place: Place, inputs: &Tensor) -> Result<Run, MeasureError> {
+        let leaf = inputs.f_contiguous()?.f_detach()?.f_set_requires_grad(true)?;
+        let mut outputs = Vec::new();
+        let needed = match place {
+            Place::Input => 0,
+            Place::Node(node) => node + 1,
+        };
+        let logits = probe.network().forward_observed(&leaf, Mode::Evaluate, &mut |node, output| {
+            if node < needed {
+                outputs.push(output.shallow_clone());
+            }
+            Ok(())
+        })?;
+        probe.count_forward(inputs.size()[0]);
+        Ok((leaf, outputs, logits))
+    }
+
+    fn summary(self, margins: &[f64], norms: &[f64], variation: &Variation) -> Result<Drawn, MeasureError> {
+        let variance = trimmed_mean(&mut variation.variances()?, TRIM).unwrap_or(0.0);
+        let spread = variance.sqrt();
+        if spread <= 0.0 || !spread.is_finite() {
+            return MeasureError::undefined(format!(
+                "the trimmed variance of the representation is {variance:e}, and distances need a unit"
+            ));
+        }
+        let (mut distances, spread) = if self.as_coded {
+            let norms: Vec<f64> = norms.iter().map(|norm| norm + PUBLISHED_EPSILON).collect();
+            (distances(margins, &norms)?, spread + PUBLISHED_EPSILON)
+        } else {
+            (distances(margins, norms)?, spread)
+        };
+        let left_out = margins.len() - distances.len();
+        let centre = if self.as_coded {
+            Signature::of(&mut distances).map(|signature| signature.mean())
+        } else {
+            Some(distances.iter().sum::<f64>() / distances.len() as f64)
+        };
+        match centre {
+            Some(centre) => Ok(Drawn { value: -centre / spread, left_out }),
+            None => MeasureError::undefined("there are no margins"),
+        }
+    }
+}
+
+/// The leaf, the outputs of the nodes up to the place, the logits.
+type Run = (Tensor, Vec<Tensor>, Tensor);
+
+/// What happens to each sample of a draw.
+enum Plan {
+    Changes(Vec<Change>),
+    Partners(Vec<i64>),
+}
+
+struct Drawn {
+    value: f64,
+    left_out: usize,
+}
+
+fn index(probe: &Probe, samples: &[i64]) -> Result<Tensor, MeasureError> {
+    Ok(Tensor::f_from_slice(samples)?.f_to_device(probe.device())?)
+}
+
+/// For each of `samples` another of its class among them: a random permutation within each class, in which a sample
+/// may meet itself.
+fn partners(samples: &[i64], labels: &[i64], generator: &mut Generator) -> Vec<i64> {
+    let mut found = samples.to_vec();
+    let mut classes: Vec<i64> = samples.iter().map(|&at| labels[at as usize]).collect();
+    let of_sample = classes.clone();
+    classes.sort_unstable();
+    classes.dedup();
+    for class in classes {
+        let places: Vec<usize> = (0..samples.len()).filter(|&place| of_sample[place] == class).collect();
+        let order = generator.permutation(places.len());
+        for (&place, &other) in places.iter().zip(&order) {
+            found[place] = samples[places[other as usize]];
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partners;
+    use pgdl_measure::Generator;
+    use pgdl_measure::tch::{Device, Kind};
+
+    #[test]
+    fn partners_are_a_permutation_within_each_class() {
+        let labels = [0, 1, 0, 2, 1, 0, 0, 1, 0, 0];
+        let samples = [9, 0, 1, 2, 3, 4, 6, 5];
+        let mut generator = Generator::new(&[b"partners"], Device::Cpu, Kind::Double);
+        let mut found = partners(&samples, &labels, &mut generator);
+        assert_ne!(found, samples);
+        for (one, other) in samples.iter().zip(&found) {
+            assert_eq!(labels[*one as usize], labels[*other as usize]);
+        }
+        found.sort_unstable();
+        assert_eq!(found, [0, 1, 2, 3, 4, 5, 6, 9]);
+    }
+}
