@@ -5,13 +5,19 @@
 use pgdl_measure::{Registry, RegistryError};
 use pgdl_measure_margin::MarginPercentile;
 
+pub mod bartlett_2017;
+pub mod covering_number;
 pub mod fro_over_spec;
 pub mod fro_over_spec_over_margin;
+pub mod golowich_2018;
 mod largest_singular_value;
 mod layer_norms;
 mod linear_map;
 mod named_norms;
+pub mod neyshabur_2018;
 mod norm;
+mod operator_profile;
+pub mod rademacher_spectral;
 pub mod spectral_distance;
 pub mod spectral_distance_over_margin;
 pub mod spectral_init;
@@ -26,6 +32,7 @@ pub use layer_norms::{LayerNorm, LayerNorms, Weights};
 pub use linear_map::LinearMap;
 pub use named_norms::{circular_norm, reshape_norm};
 pub use norm::Norm;
+pub use operator_profile::{OperatorLayer, OperatorProfile, Profile};
 
 /// Adds the family's measures to `registry`.
 ///
@@ -70,5 +77,20 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
             norm: Norm::new(p)?,
             quantile: MarginPercentile::new(p)?,
         }))
+    })?;
+    registry.add(&bartlett_2017::INFO, |p| {
+        Ok(Box::new(bartlett_2017::Bartlett2017 { quantile: MarginPercentile::new(p)? }))
+    })?;
+    registry.add(&neyshabur_2018::INFO, |p| {
+        Ok(Box::new(neyshabur_2018::Neyshabur2018 { quantile: MarginPercentile::new(p)? }))
+    })?;
+    registry.add(&golowich_2018::INFO, |p| {
+        Ok(Box::new(golowich_2018::Golowich2018 { quantile: MarginPercentile::new(p)? }))
+    })?;
+    registry.add(&rademacher_spectral::INFO, |p| {
+        Ok(Box::new(rademacher_spectral::RademacherSpectral { quantile: MarginPercentile::new(p)? }))
+    })?;
+    registry.add(&covering_number::INFO, |p| {
+        Ok(Box::new(covering_number::CoveringNumber { epsilon: p.float("epsilon")? }))
     })
 }
