@@ -2,10 +2,38 @@
 
 use pgdl_measure::{Registry, RegistryError};
 
-/// Adds the family.
+pub mod cdnv;
+pub mod cka;
+pub mod class_geometry;
+pub mod davies_bouldin;
+pub mod gram;
+pub mod hidden_layers;
+pub mod label_variation;
+pub mod neural_collapse;
+pub mod similarity_graph;
+pub mod two_nn;
+pub mod vpm;
+pub mod vr;
+pub mod wcv;
+
+/// Adds the family's measures to `registry`.
 ///
 /// # Errors
-/// When an id is taken.
-pub fn register(_registry: &mut Registry) -> Result<(), RegistryError> {
-    Ok(())
+/// An id is taken already.
+pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
+    registry.add(&davies_bouldin::INFO, |parameters| {
+        Ok(Box::new(davies_bouldin::DaviesBouldin::new(parameters)?))
+    })?;
+    registry.add(&cdnv::INFO, |parameters| Ok(Box::new(cdnv::Cdnv::new(parameters)?)))?;
+    registry.add(&neural_collapse::INFO, |parameters| {
+        Ok(Box::new(neural_collapse::NeuralCollapse::new(parameters)?))
+    })?;
+    registry.add(&two_nn::INFO, |parameters| Ok(Box::new(two_nn::TwoNn::new(parameters)?)))?;
+    registry.add(&cka::INFO, |parameters| Ok(Box::new(cka::Cka::new(parameters)?)))?;
+    registry.add(&label_variation::INFO, |parameters| {
+        Ok(Box::new(label_variation::LabelVariation::new(parameters)?))
+    })?;
+    registry.add(&vpm::INFO, |parameters| Ok(Box::new(vpm::Vpm::new(parameters)?)))?;
+    registry.add(&vr::INFO, |parameters| Ok(Box::new(vr::Vr::new(parameters)?)))?;
+    registry.add(&wcv::INFO, |parameters| Ok(Box::new(wcv::Wcv::new(parameters)?)))
 }
