@@ -22,7 +22,17 @@ fn the_first_families_are_complete() {
     };
     assert_eq!(
         registry.families(),
-        ["controls", "capacity", "norms", "spectral", "heavy_tails", "margin", "calibration", "gradient"]
+        [
+            "controls",
+            "capacity",
+            "norms",
+            "spectral",
+            "heavy_tails",
+            "margin",
+            "representation",
+            "calibration",
+            "gradient"
+        ]
     );
     assert_eq!(
         ids("controls"),
@@ -56,7 +66,12 @@ fn the_first_families_are_complete() {
             "spectral_product_over_margin",
             "spectral_sum_over_margin",
             "spectral_distance_over_margin",
-            "fro_over_spec_over_margin"
+            "fro_over_spec_over_margin",
+            "bartlett_2017",
+            "neyshabur_2018",
+            "golowich_2018",
+            "rademacher_spectral",
+            "covering_number"
         ]
     );
     assert_eq!(
@@ -85,6 +100,10 @@ fn the_first_families_are_complete() {
             "adversarial_radius",
             "constrained_margin"
         ]
+    );
+    assert_eq!(
+        ids("representation"),
+        ["davies_bouldin", "cdnv", "neural_collapse", "two_nn", "cka", "label_variation", "vpm", "vr", "wcv"]
     );
     assert_eq!(
         ids("calibration"),
