@@ -1,5 +1,7 @@
 //! Random numbers that are the same on every device.
 
+use std::collections::BTreeMap;
+
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -89,6 +91,22 @@ impl Generator {
         order
     }
 
+    /// The numbers 0 … n − 1 in random order within each label: position i holds the index of a sample with the label
+    /// of i, which may be i itself.
+    pub fn permutation_within(&mut self, labels: &[i64]) -> Vec<i64> {
+        let mut of_label: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        for (at, label) in labels.iter().enumerate() {
+            of_label.entry(*label).or_default().push(at);
+        }
+        let mut found = vec![0; labels.len()];
+        for members in of_label.values() {
+            for (&at, other) in members.iter().zip(self.permutation(members.len())) {
+                found[at] = members[other as usize] as i64;
+            }
+        }
+        found
+    }
+
     fn tensor(&self, values: &[f64], shape: &[i64]) -> Result<Tensor, MeasureError> {
         let tensor = Tensor::f_from_slice(values)?.f_to_kind(self.kind)?.f_reshape(shape)?;
         Ok(tensor.f_to_device(self.device)?)
@@ -169,6 +187,18 @@ mod tests {
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
         assert!(generator("order").permutation(0).is_empty());
+    }
+
+    #[test]
+    fn a_permutation_within_labels_keeps_every_label() {
+        let labels = [3, 1, 3, 3, 0, 1, 3, 1];
+        let mut order = generator("labels").permutation_within(&labels);
+        for (at, other) in order.iter().enumerate() {
+            assert_eq!(labels[at], labels[*other as usize]);
+        }
+        assert_ne!(order, (0..8).collect::<Vec<_>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..8).collect::<Vec<_>>());
     }
 
     #[test]

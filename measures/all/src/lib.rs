@@ -14,6 +14,7 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_heavy_tails::register(registry)?;
     pgdl_measure_margin::register(registry)?;
     pgdl_measure_representation::register(registry)?;
+    pgdl_measure_augmentation::register(registry)?;
     pgdl_measure_calibration::register(registry)?;
     pgdl_measure_gradient::register(registry)
 }

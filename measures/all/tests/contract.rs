@@ -30,6 +30,7 @@ fn the_first_families_are_complete() {
             "heavy_tails",
             "margin",
             "representation",
+            "augmentation",
             "calibration",
             "gradient"
         ]
@@ -105,6 +106,7 @@ fn the_first_families_are_complete() {
         ids("representation"),
         ["davies_bouldin", "cdnv", "neural_collapse", "two_nn", "cka", "label_variation", "vpm", "vr", "wcv"]
     );
+    assert_eq!(ids("augmentation"), ["mixup_accuracy", "noise_response", "always_generalize"]);
     assert_eq!(
         ids("calibration"),
         ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]

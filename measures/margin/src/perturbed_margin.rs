@@ -238,41 +238,8 @@ fn index(probe: &Probe, samples: &[i64]) -> Result<Tensor, MeasureError> {
     Ok(Tensor::f_from_slice(samples)?.f_to_device(probe.device())?)
 }
 
-/// For each of `samples` another of its class among them: a random permutation within each class, in which a sample
-/// may meet itself.
+/// For each of `samples` another of its class among them; a sample may meet itself.
 fn partners(samples: &[i64], labels: &[i64], generator: &mut Generator) -> Vec<i64> {
-    let mut found = samples.to_vec();
-    let mut classes: Vec<i64> = samples.iter().map(|&at| labels[at as usize]).collect();
-    let of_sample = classes.clone();
-    classes.sort_unstable();
-    classes.dedup();
-    for class in classes {
-        let places: Vec<usize> = (0..samples.len()).filter(|&place| of_sample[place] == class).collect();
-        let order = generator.permutation(places.len());
-        for (&place, &other) in places.iter().zip(&order) {
-            found[place] = samples[places[other as usize]];
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::partners;
-    use pgdl_measure::Generator;
-    use pgdl_measure::tch::{Device, Kind};
-
-    #[test]
-    fn partners_are_a_permutation_within_each_class() {
-        let labels = [0, 1, 0, 2, 1, 0, 0, 1, 0, 0];
-        let samples = [9, 0, 1, 2, 3, 4, 6, 5];
-        let mut generator = Generator::new(&[b"partners"], Device::Cpu, Kind::Double);
-        let mut found = partners(&samples, &labels, &mut generator);
-        assert_ne!(found, samples);
-        for (one, other) in samples.iter().zip(&found) {
-            assert_eq!(labels[*one as usize], labels[*other as usize]);
-        }
-        found.sort_unstable();
-        assert_eq!(found, [0, 1, 2, 3, 4, 5, 6, 9]);
-    }
+    let of_sample: Vec<i64> = samples.iter().map(|&at| labels[at as usize]).collect();
+    generator.permutation_within(&of_sample).into_iter().map(|at| samples[at as usize]).collect()
 }

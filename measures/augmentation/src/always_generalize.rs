@@ -1,0 +1,153 @@
+//! The runner-up of the 2020 competition.
+
+use pgdl_measure::rand::Rng;
+use pgdl_measure::tch::Tensor;
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind,
+    Parameters, Probe, RegistryError,
+};
+
+use crate::decisions::{Decisions, decisions};
+use crate::draws::{DRAWS, draws, mean_of_draws};
+use crate::transforms::{Rectangle, brighten, crop, edges, erase, flip, saturate};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct AlwaysGeneralize {
+    draws: usize,
+    as_coded: bool,
+}
+
+/// What `always_generalize` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "always_generalize",
+    family: "augmentation",
+    version: 1,
+    title: "The mean penalty for decisions, or certainties, that change when images are augmented in seven ways.",
+    formula: "E (1/n) Σᵢ Σ_t penalty_t(xᵢ),  penalty_t(x) = |max p(t(x)) − max p(x)| where the class stays, else c_t;  c: \
+              flip 6, saturation 1, crop 2, Sobel 3, brightness 1, flip and saturation 12, erase 2",
+    shapes: "p: [n, C] softmax probabilities; t: [n, H, W, channels] → the same shape",
+    paper: "Aithal, Kashyap, Subramanyam 2021, Robustness to Augmentations as a Generalization Metric; the second place \
+            of the 2020 competition",
+    needs: &[],
+    cost: "17 F (5, and 3 for each draw)",
+    invariances: Invariances {
+        layer_rescaling: Effect::Invariant,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "Flip: left to right. Saturation: a factor from 0.6 to 1.6 on each pixel's distances from its largest \
+                channel, for three channels (one factor per image); images of other depth stay. Crop: the central \
+                0.9, stretched back. Sobel: the horizontal derivative / 4 + 0.5. Brightness: + 0.5. Erase: a random \
+                rectangle set to 0. `as_coded` sums over the first 12864 samples and negates, as the entry did, so that \
+                it points the other way; saturation has one factor per 64 images and stays at most 1. Its single draw \
+                is repeated here and averaged. Undefined for inputs that are no images, or too small to erase in.",
+    stochastic: true,
+    control: false,
+    parameters: &[
+        DRAWS,
+        ParameterInfo {
+            name: "variant",
+            kind: ParameterKind::Choice { default: "mean", options: &["mean", "as_coded"] },
+            doc: "`as_coded` sums and negates, as the competition's entry",
+        },
+    ],
+};
+
+/// Samples and batches of the entry: batches 0 to 200.
+const ENTRY_SAMPLES: usize = 201 * ENTRY_BATCH;
+const ENTRY_BATCH: usize = 64;
+
+impl AlwaysGeneralize {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { draws: draws(parameters)?, as_coded: parameters.choice("variant")? == "as_coded" })
+    }
+
+    /// The decisions on changed inputs; `change` gets a batch and the index of its first sample.
+    fn decide(
+        self,
+        probe: &Probe,
+        change: impl Fn(&Tensor, usize) -> Result<Tensor, MeasureError>,
+    ) -> Result<Decisions, MeasureError> {
+        let samples = if self.as_coded { ENTRY_SAMPLES } else { usize::MAX };
+        let mut all = Decisions::default();
+        for batch in probe.batches_of(samples) {
+            let batch = batch?;
+            let changed = change(&batch.inputs, batch.start as usize)?.f_contiguous()?;
+            all.extend(decisions(&probe.forward(&changed)?)?);
+        }
+        Ok(all)
+    }
+}
+
+impl Measure for AlwaysGeneralize {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let shape = probe.inputs().size();
+        let [_, height, width, _] = shape[..] else {
+            return MeasureError::undefined(format!(
+                "flips, crops and edges are of images [n, height, width, channels], but the inputs are {shape:?}"
+            ));
+        };
+        if height < 2 || width < 2 {
+            return MeasureError::undefined(format!("images of {height} × {width} have no edges"));
+        }
+        let plain = self.decide(probe, |images, _| Ok(images.shallow_clone()))?;
+        let count = plain.classes.len();
+        let mut fixed = 0.0;
+        type Change = fn(&Tensor) -> Result<Tensor, MeasureError>;
+        let changes: [(Change, f64); 4] = [(flip, 6.0), (crop, 2.0), (edges, 3.0), (brighten, 1.0)];
+        for (change, cost) in changes {
+            fixed += penalty(&plain, &self.decide(probe, |images, _| change(images))?, cost);
+        }
+        mean_of_draws(self.draws, |draw| {
+            let mut generator = probe.generator(&format!("draw {draw}"));
+            let mut factors = || -> Vec<f64> {
+                let alike = if self.as_coded { ENTRY_BATCH } else { 1 };
+                let groups: Vec<f64> =
+                    (0..count.div_ceil(alike)).map(|_| generator.random_range(0.6..1.6)).collect();
+                (0..count).map(|sample| groups[sample / alike]).collect()
+            };
+            let (first, second) = (factors(), factors());
+            let Some(rectangles) = (0..count)
+                .map(|_| Rectangle::random(&mut generator, height, width))
+                .collect::<Option<Vec<Rectangle>>>()
+            else {
+                return MeasureError::undefined(format!(
+                    "images of {height} × {width} are too small to erase in"
+                ));
+            };
+            let range = |images: &Tensor, start: usize| start..start + images.size()[0] as usize;
+            let saturated = self.decide(probe, |images, start| {
+                saturate(images, &first[range(images, start)], self.as_coded)
+            })?;
+            let flipped = self.decide(probe, |images, start| {
+                saturate(&flip(images)?, &second[range(images, start)], self.as_coded)
+            })?;
+            let erased =
+                self.decide(probe, |images, start| erase(images, &rectangles[range(images, start)]))?;
+            let sum = fixed
+                + penalty(&plain, &saturated, 1.0)
+                + penalty(&plain, &flipped, 12.0)
+                + penalty(&plain, &erased, 2.0);
+            Ok(if self.as_coded { -sum } else { sum / count as f64 })
+        })
+    }
+}
+
+/// Σ over samples of the change in certainty, or `cost` where the class changes.
+fn penalty(plain: &Decisions, changed: &Decisions, cost: f64) -> f64 {
+    let classes = plain.classes.iter().zip(&changed.classes);
+    let certainties = plain.probabilities.iter().zip(&changed.probabilities);
+    classes
+        .zip(certainties)
+        .map(|((one, other), (p, q))| if one == other { (p - q).abs() } else { cost })
+        .sum()
+}

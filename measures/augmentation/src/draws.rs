@@ -1,0 +1,26 @@
+//! Averages over random draws.
+
+use pgdl_measure::{MeasureError, Measured, ParameterInfo, ParameterKind, Parameters, RegistryError};
+
+/// Number of draws.
+pub(crate) const DRAWS: ParameterInfo = ParameterInfo {
+    name: "draws",
+    kind: ParameterKind::Integer { default: 4, min: 2, max: 10_000 },
+    doc: "how often each sample is changed at random",
+};
+
+pub(crate) fn draws(parameters: &Parameters) -> Result<usize, RegistryError> {
+    Ok(usize::try_from(parameters.integer(DRAWS.name)?).unwrap_or(usize::MAX))
+}
+
+/// The mean of the draws' values with its standard error.
+pub(crate) fn mean_of_draws(
+    draws: usize,
+    value: impl FnMut(usize) -> Result<f64, MeasureError>,
+) -> Result<Measured, MeasureError> {
+    let values = (0..draws).map(value).collect::<Result<Vec<f64>, _>>()?;
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    Ok(Measured::value(mean).with_standard_error((variance / count).sqrt()))
+}
