@@ -1,5 +1,6 @@
 //! Whole-program tests: the program as its users meet it.
 
 mod cli;
+mod damaged;
 mod kit;
 mod support;

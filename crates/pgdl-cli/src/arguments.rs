@@ -109,8 +109,8 @@ pub enum ZooCommand {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
         /// Networks trained side by side [default: one per core; on a GPU, one]
-        #[arg(long, value_name = "N")]
-        jobs: Option<usize>,
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+        jobs: Option<u32>,
         #[command(flatten)]
         device: DeviceArguments,
     },
@@ -250,10 +250,10 @@ pub struct ScoreArguments {
     #[arg(long, value_enum, default_value_t = GapChoice::Accuracy)]
     pub gap: GapChoice,
     /// Resamples behind each 95 % interval; 0 for none
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub bootstrap: usize,
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_RESAMPLES))]
+    pub bootstrap: u32,
     /// Environments with a smaller effective sample size are left out of the sign error
-    #[arg(long, default_value_t = 0.0, value_name = "ESS")]
+    #[arg(long, default_value_t = 0.0, value_name = "ESS", value_parser = sample_size)]
     pub ess_floor: f64,
     /// Test examples behind each gap, for the weights of the sign error [default: as many as the zoo's test set has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -295,10 +295,10 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t = BudgetPer::Network, value_name = "UNIT")]
     pub budget_per: BudgetPer,
     /// Worker processes side by side [default: one per core; on a GPU, one]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
     pub jobs: Option<u32>,
     /// Threads per worker [default: the cores divided among the workers]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
     pub threads: Option<u32>,
     /// Memory allowed per worker, in MiB
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
@@ -386,6 +386,18 @@ pub enum BudgetPer {
     Zoo,
 }
 
+/// More processes or threads than this are a slip of the finger.
+const MOST_WORKERS: i64 = 1024;
+
+/// More resamples than this are a slip of the finger: their statistics alone would fill the memory.
+const MOST_RESAMPLES: i64 = 10_000_000;
+
+/// Parses an effective sample size.
+fn sample_size(text: &str) -> Result<f64, String> {
+    let size = text.parse::<f64>().ok().filter(|size| size.is_finite() && *size >= 0.0);
+    size.ok_or_else(|| "expected a number, at least 0".to_string())
+}
+
 /// Parses `300`, `300s`, `5m`, `1.5h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
@@ -413,6 +425,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn effective_sample_sizes_are_finite() {
+        assert_eq!(sample_size("12.5"), Ok(12.5));
+        for bad in ["", "nan", "inf", "-3", "x"] {
+            assert!(sample_size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

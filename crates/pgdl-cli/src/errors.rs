@@ -1,5 +1,7 @@
 //! From the errors of the crates to failures: each kind of error has one exit code.
 
+use std::io::ErrorKind;
+
 use pgdl_measure::{MeasureError, RegistryError};
 use pgdl_network::NetworkError;
 use pgdl_report::ReportError;
@@ -13,6 +15,15 @@ impl From<ZooError> for Failure {
     fn from(error: ZooError) -> Self {
         let exit = match &error {
             ZooError::Unknown { .. } | ZooError::Invalid(_) => Exit::Usage,
+            // What a zoo should hold is not there, or is something else.
+            ZooError::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+                ) || source.raw_os_error() == Some(libc::ELOOP) =>
+            {
+                Exit::Invalid
+            }
             ZooError::Io { .. } | ZooError::Fetch { .. } | ZooError::Torch(_) => Exit::Unexpected,
             _ => Exit::Invalid,
         };
@@ -49,7 +60,7 @@ impl From<RunError> for Failure {
             RunError::Registry(error) => return error.into(),
             RunError::Device { .. } => Exit::Device,
             RunError::Shard { .. } | RunError::UnknownNetwork { .. } => Exit::Usage,
-            RunError::NewerSchema { .. } => Exit::Invalid,
+            RunError::NewerSchema { .. } | RunError::Data { .. } => Exit::Invalid,
             _ => Exit::Unexpected,
         };
         Failure { exit, hint: error.hint(), message: chain(&error) }
@@ -70,7 +81,12 @@ impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         let exit = match error {
             TrainError::Zoo(error) => return error.into(),
+            TrainError::Network(error) => return error.into(),
             TrainError::Interrupted { .. } => Exit::Interrupted,
+            TrainError::Syntax { .. }
+            | TrainError::Value { .. }
+            | TrainError::Recipe(_)
+            | TrainError::NoSuchNetwork { .. } => Exit::Usage,
             _ => Exit::Unexpected,
         };
         Failure { exit, hint: error.hint(), message: chain(&error) }

@@ -24,7 +24,14 @@ use crate::terminal::Terminal;
 
 /// Runs the program with the measures that `register` adds. Returns the exit code, one of [`exit_codes`].
 pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -> std::process::ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            return refuse(&error, &Terminal::new(arguments::Colour::Auto, false));
+        }
+        // Help and version are data.
+        Err(error) => error.exit(),
+    };
     let terminal = Terminal::new(arguments.color, arguments.quiet);
     let mut registry = Registry::new();
     let registered = register(&mut registry).map_err(|error| Failure::new(Exit::Plugin, exit::chain(&error)));
@@ -42,6 +49,19 @@ pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -
             failure.exit.into()
         }
     }
+}
+
+/// Says what is wrong with the arguments, with a hint as in every other error.
+fn refuse(error: &clap::Error, terminal: &Terminal) -> std::process::ExitCode {
+    let text = error.render();
+    let text = if terminal.talk_colour { text.ansi().to_string() } else { text.to_string() };
+    let text = if text.contains("tip:") {
+        text.replace("tip:", "hint:")
+    } else {
+        text.replace("For more information, try", "hint: for more, try")
+    };
+    terminal.note(text.trim_end());
+    Exit::Usage.into()
 }
 
 /// Every exit code with its meaning.

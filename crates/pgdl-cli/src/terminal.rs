@@ -91,6 +91,13 @@ impl Terminal {
         }
     }
 
+    /// A way out, after warnings.
+    pub fn hint(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.say(format_args!("{} {text}", self.paint("hint:", "36")));
+        }
+    }
+
     fn say(&self, text: impl std::fmt::Display) {
         // Nobody is left to be told where standard error is closed.
         let _ = writeln!(std::io::stderr().lock(), "{text}");

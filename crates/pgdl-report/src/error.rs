@@ -111,6 +111,10 @@ impl ReportError {
                 Some(format!("check that the file belongs to {population}"))
             }
             ReportError::Cell { hint, .. } | ReportError::Invalid { hint, .. } => hint.clone(),
+            ReportError::Io { .. } => Some("check that this is an ordinary file that can be read".to_owned()),
+            ReportError::Malformed { .. } => {
+                Some("the file is damaged or was meant for something else: copy or make it again".to_owned())
+            }
             ReportError::Zoo(error) => error.hint(),
             ReportError::Score(error) => error.hint(),
             _ => None,

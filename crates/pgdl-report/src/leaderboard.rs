@@ -301,6 +301,8 @@ mod tests {
             networks: 10,
             gap: GapKind::Accuracy,
             scores: scores.iter().map(score).collect(),
+            ranking: None,
+            competition_totals: None,
         }
     }
 

@@ -29,7 +29,9 @@ pub use leaderboard::{Leaderboard, Statistic};
 pub use population::{GapKind, Population, PopulationNetwork};
 pub use predictions::{Prediction, Predictions, predict_file};
 pub use ranking::ranking;
-pub use score_report::{MeasureScore, SCORE_REPORT_SCHEMA, ScoreReport, score_report_schema};
+pub use score_report::{
+    CompetitionTotal, MeasureScore, SCORE_REPORT_SCHEMA, ScoreReport, score_report_schema,
+};
 pub use table::{Cell, Column, Digits, Table, TextOptions, Tone};
 pub use value_table::{GapColumns, TableSpec, ValueTable};
 pub use values::{Entry, MeasureValues, ValueStatus, values_from_records};

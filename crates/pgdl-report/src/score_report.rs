@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::population::{GapKind, Population};
+use crate::ranking::ranking;
 use crate::values::{MeasureValues, ValueStatus};
 
 /// The format of the reports this build writes. It rises when a field is added or changes its meaning.
@@ -30,6 +31,21 @@ pub struct ScoreReport {
     pub gap: GapKind,
     /// One entry per measure, in the order asked for.
     pub scores: Vec<MeasureScore>,
+    /// With `--ranking`: the networks in the order that each measure gives them, largest predicted gap first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
+    /// With `--competition-total`: what the competition would have given each measure on this zoo alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub competition_totals: Option<Vec<CompetitionTotal>>,
+}
+
+/// What the competition would have given a measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompetitionTotal {
+    /// The measure, with the parameters that differ from their defaults.
+    pub measure: String,
+    /// Its score times 100; 0 where any value is `EXCEEDED`.
+    pub total: f64,
 }
 
 /// The scores of one measure.
@@ -120,7 +136,16 @@ impl ScoreReport {
             networks: population.networks.len(),
             gap: population.gap,
             scores,
+            ranking: None,
+            competition_totals: None,
         })
+    }
+
+    /// The report with the rows of [`ranking`] in it.
+    pub fn with_ranking(self, population: &Population, measures: &[MeasureValues]) -> ScoreReport {
+        // What a table writes, it reads.
+        let rows = serde_json::from_str(&ranking(population, measures).to_json()).unwrap_or_default();
+        ScoreReport { ranking: Some(rows), ..self }
     }
 
     /// The report as JSON, with a line end.

@@ -78,11 +78,14 @@ impl TableSpec {
         };
         let roles: Vec<usize> = axes.iter().chain(&seed).chain(&id).chain(&gap_columns).copied().collect();
         if let Some(twice) = first_repeated(&roles) {
-            return Err(ReportError::invalid(format!(
-                "{}: column `{}` is given two roles",
-                self.path.display(),
-                columns.names[twice]
-            )));
+            return Err(ReportError::Invalid {
+                message: format!(
+                    "{}: column `{}` is given two roles",
+                    self.path.display(),
+                    columns.names[twice]
+                ),
+                hint: Some("name each column once".to_owned()),
+            });
         }
 
         let networks = self.networks(&columns, &axes, seed, id, &gap_columns)?;
@@ -142,10 +145,10 @@ impl TableSpec {
         if let Some(names) = &self.measures {
             let places = names.iter().map(|name| columns.place(name)).collect::<Result<Vec<_>>>()?;
             if let Some(twice) = first_repeated(&places) {
-                return Err(ReportError::invalid(format!(
-                    "measure `{}` is named twice",
-                    columns.names[twice]
-                )));
+                return Err(ReportError::Invalid {
+                    message: format!("measure `{}` is named twice", columns.names[twice]),
+                    hint: Some("name each column once".to_owned()),
+                });
             }
             let measures =
                 places.iter().map(|&place| measure(columns, place, None)).collect::<Result<_>>()?;

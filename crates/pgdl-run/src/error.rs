@@ -85,6 +85,14 @@ pub enum RunError {
         /// A way out, if the worker knew one.
         hint: Option<String>,
     },
+    /// Workers cannot begin because the zoo or its data are damaged.
+    #[error("{message}")]
+    Data {
+        /// The file and the cause.
+        message: String,
+        /// A way out, if there is one.
+        hint: Option<String>,
+    },
     /// The device that was asked for cannot be used.
     #[error("{message}")]
     Device {
@@ -117,11 +125,11 @@ impl RunError {
             RunError::Shard { .. } => Some("write it I/N with 1 ≤ I ≤ N, as in 2/8".to_owned()),
             RunError::Zoo(error) => error.hint(),
             RunError::Registry(error) => error.hint(),
-            RunError::Worker { hint, .. } | RunError::Device { hint, .. } => hint.clone(),
-            RunError::UnknownNetwork { .. }
-            | RunError::Unwritable { .. }
-            | RunError::Spawn { .. }
-            | RunError::Signals(_) => None,
+            RunError::Worker { hint, .. } | RunError::Data { hint, .. } | RunError::Device { hint, .. } => {
+                hint.clone()
+            }
+            RunError::UnknownNetwork { zoo, .. } => Some(format!("`pgdl zoo info {zoo}` lists its networks")),
+            RunError::Unwritable { .. } | RunError::Spawn { .. } | RunError::Signals(_) => None,
         }
     }
 }
@@ -137,7 +145,6 @@ fn storage_hint(source: &io::Error) -> Option<&'static str> {
         io::ErrorKind::Unsupported => Some(
             "this file system has no file locks: name a folder on another one with --run, and merge afterwards",
         ),
-        io::ErrorKind::NotADirectory => Some("name a folder with --run or PGDL_RUNS_DIR"),
-        _ => None,
+        _ => Some("name another folder with --run or PGDL_RUNS_DIR"),
     }
 }

@@ -169,7 +169,7 @@ fn relay(receiver: &Receiver<Event>, shared: &Shared, progress: &mut dyn Progres
         }
         if !announced && !all_ended && shared.stopping() {
             announced = true;
-            progress.event(&Event::Stopping);
+            progress.event(&Event::Stopping { interrupted: shared.interrupt.is_set() });
         }
     }
 }

@@ -46,6 +46,6 @@ pub use plan::{Plan, PlanOptions, Question, Reuse, Subject, ZooIdentity};
 pub use process::WorkerCommand;
 pub use progress::{Event, Progress, Standing, Unwatched};
 pub use protocol::{Dtype, WORKER_ARGUMENT};
-pub use record::{Key, LineError, Record, SCHEMA, Status};
+pub use record::{CANNOT_LOAD, Key, LineError, Record, SCHEMA, Status};
 pub use shard::Shard;
 pub use worker::worker_main;

@@ -16,7 +16,11 @@ pub(crate) fn peak_bytes() -> Option<u64> {
 }
 
 fn high_water_mark(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    bytes_after("VmHWM:", status)
+}
+
+fn bytes_after(name: &str, status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -27,6 +31,17 @@ pub(crate) fn limit(bytes: u64) -> rustix::io::Result<()> {
     let maximum = getrlimit(Resource::Data).maximum;
     let current = maximum.map_or(bytes, |maximum| maximum.min(bytes));
     setrlimit(Resource::Data, Rlimit { current: Some(current), maximum })
+}
+
+/// What a worker needs before it has read anything, in bytes: what it has, the stacks of libtorch's threads and of
+/// those that read files, and some room. With less, its libraries wait for threads that never start.
+pub(crate) fn needed(threads: u64) -> u64 {
+    const STACK: u64 = 8 << 20;
+    const ROOM: u64 = 32 << 20;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let readers = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let stacks = threads.saturating_add(readers).saturating_mul(STACK);
+    bytes_after("VmData:", &status).unwrap_or_default().saturating_add(stacks).saturating_add(ROOM)
 }
 
 /// Whether an error's text tells of a lack of memory: of libtorch's allocators, of Rust's, or of C++'s.

@@ -142,7 +142,9 @@ impl Plan {
     pub fn new(zoo: &Zoo, measures: &[Resolved], records: &[Record], options: PlanOptions) -> Result<Plan> {
         let identity = ZooIdentity::of(zoo)?;
         let questions = measures.iter().map(Question::of).collect();
-        Plan::from_parts(identity, questions, records, options, |network| Ok(zoo.weights_digest(network)?))
+        Plan::from_parts(identity, questions, records, options, |network| {
+            Ok(zoo.weights_digest_or_unreadable(network)?)
+        })
     }
 
     /// As [`Plan::new`], of a zoo's identity and questions, with `weights_digest` giving the digest of a network.

@@ -86,7 +86,10 @@ pub enum Event {
         line: String,
     },
     /// The run ends early: no further work is begun.
-    Stopping,
+    Stopping {
+        /// Somebody wishes it; otherwise it cannot go on.
+        interrupted: bool,
+    },
 }
 
 /// How far a run is.

@@ -124,6 +124,8 @@ pub(crate) struct Refusal {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Refused {
     Device,
+    /// The zoo or its data.
+    Zoo,
     Other,
 }
 

@@ -127,6 +127,9 @@ pub struct Record {
     pub utc: String,
 }
 
+/// How the message of a record begins whose network could not be loaded.
+pub const CANNOT_LOAD: &str = "the network cannot be loaded";
+
 /// What must agree for one record to stand for another: never a path, never a time.
 ///
 /// The network's id belongs to it because a measure's seed depends on it.

@@ -14,7 +14,7 @@ use crate::plan::Job;
 use crate::process::{Death, Reply, WorkerProcess};
 use crate::progress::Event;
 use crate::protocol::{Answer, Outcome, Preparation, Ready, Refused, Request};
-use crate::record::{Record, SCHEMA, Status};
+use crate::record::{CANNOT_LOAD, Record, SCHEMA, Status};
 use crate::utc;
 
 /// How often a worker that gets killed while it prepares, or between two requests, is started again.
@@ -163,6 +163,7 @@ impl<'a> Slot<'a> {
                         Refused::Device => {
                             RunError::Device { device: self.asked_device.clone(), message, hint }
                         }
+                        Refused::Zoo => RunError::Data { message, hint },
                         Refused::Other => RunError::Worker { message, hint },
                     });
                 }
@@ -220,7 +221,7 @@ impl<'a> Slot<'a> {
                 Step::Next
             }
             Reply::Answer(Answer::NotLoaded { message }) => {
-                self.record_pending(work, Status::Failed, &format!("the network cannot be loaded: {message}"))
+                self.record_pending(work, Status::Failed, &format!("{CANNOT_LOAD}: {message}"))
             }
             Reply::Answer(_) => self.out_of_turn(work),
             Reply::Expired => {

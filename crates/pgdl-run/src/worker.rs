@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pgdl_measure::{Evaluation, MeasureError, Measured, Probe, ProbeInput, Registry, TrueNetwork, Truth};
 use pgdl_network::device;
-use pgdl_zoo::{Dataset, Gap, Zoo};
+use pgdl_zoo::{Dataset, Gap, Zoo, ZooError};
 use tch::{Device, Tensor};
 
 use crate::libtorch::libtorch_version;
@@ -85,6 +85,17 @@ impl Bench {
             message: error.to_string(),
         })?;
         if let Some(bytes) = preparation.memory_limit {
+            let needed = memory::needed(preparation.threads);
+            if bytes < needed {
+                return Err(Refusal {
+                    hint: Some(format!("allow more than {} MiB, and that for the networks", needed >> 20)),
+                    ..refusal(format!(
+                        "{} MiB of memory are not enough for a worker with {} threads",
+                        bytes >> 20,
+                        preparation.threads
+                    ))
+                });
+            }
             memory::limit(bytes).map_err(|error| refusal(format!("cannot limit its memory: {error}")))?;
         }
         tch::set_num_threads(i32::try_from(preparation.threads).unwrap_or(i32::MAX));
@@ -170,11 +181,13 @@ fn refusal(message: String) -> Refusal {
     Refusal { what: Refused::Other, message, hint: None }
 }
 
-fn refuse(error: pgdl_zoo::ZooError) -> Refusal {
-    Refusal { what: Refused::Other, hint: error.hint(), message: error.to_string() }
+fn refuse(error: ZooError) -> Refusal {
+    // Where libtorch refuses, the files are sound.
+    let what = if matches!(error, ZooError::Torch(_)) { Refused::Other } else { Refused::Zoo };
+    Refusal { what, hint: error.hint(), message: error.to_string() }
 }
 
-fn explain(error: pgdl_zoo::ZooError) -> String {
+fn explain(error: ZooError) -> String {
     error.to_string()
 }
 

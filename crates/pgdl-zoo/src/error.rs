@@ -169,7 +169,13 @@ impl ZooError {
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ZooError::Missing { hint, .. } | ZooError::Fetch { hint, .. } => hint.clone(),
+            ZooError::Missing { hint, .. } => {
+                Some(hint.clone().unwrap_or_else(|| "check the path; a copy may be incomplete".into()))
+            }
+            ZooError::Fetch { hint, .. } => hint.clone(),
+            ZooError::Malformed { .. } => {
+                Some("the file is damaged or was meant for something else: copy or make it again".into())
+            }
             ZooError::Checksum { .. } => Some("the file is damaged: fetch or copy it again".into()),
             ZooError::Unsupported { supported, .. } if !supported.is_empty() => {
                 Some(format!("supported: {supported}"))
@@ -185,11 +191,15 @@ impl ZooError {
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     Some("check the permissions of that file and its folder".into())
                 }
-                _ => None,
+                std::io::ErrorKind::NotFound => Some("check the path; a copy may be incomplete".into()),
+                _ => Some("check that this is an ordinary file or folder that can be read".into()),
             },
             ZooError::Unknown { meant: Some(meant), .. } => Some(format!("did you mean `{meant}`?")),
             ZooError::Unknown { known, .. } if !known.is_empty() => {
                 Some(format!("known: {}", known.join(", ")))
+            }
+            ZooError::Unknown { kind: "zoo", .. } => {
+                Some("`pgdl zoo list` shows the zoos there are; any other is named by its folder".into())
             }
             _ => None,
         }

@@ -1,6 +1,5 @@
 //! JSON in files.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -8,14 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::atomic_file::write_bytes;
-use crate::{Result, ZooError};
+use crate::{Result, ZooError, ordinary_file};
 
 /// No configuration comes near this; a file that is not meant to be one may.
 const LARGEST: u64 = 64 << 20;
 
 /// Reads a whole small file.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|source| ZooError::io(path, source))?;
+    let file = ordinary_file::open(path)?;
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|source| ZooError::io(path, source))?;
     if bytes.len() as u64 > LARGEST {

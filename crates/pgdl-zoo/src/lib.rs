@@ -20,6 +20,7 @@ pub mod hyperparameter;
 pub mod import;
 mod json_file;
 pub mod keras;
+mod ordinary_file;
 mod tensor_memory;
 mod verified_copy;
 pub mod writer;

@@ -1,5 +1,6 @@
 //! `pgdl eval`, and the run behind `pgdl score`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -72,6 +73,7 @@ pub fn evaluate(
         ));
     }
     let mut exit = Exit::Ok;
+    let mut told = HashSet::new();
     if plan.outstanding() > 0 {
         if let Some(reference) = zoo.data_reference() {
             data::ensure(&reference.dataset, terminal)?;
@@ -83,6 +85,7 @@ pub fn evaluate(
         let mut watcher = Watcher::new(terminal);
         let summary = execute(&folder, &plan, &options, &interrupt, &mut watcher)?;
         watcher.finish();
+        told = watcher.told;
         exit = conclude(summary, &plan, &folder, terminal)?;
     }
     terminal.note(format_args!("records: {}", dir.join(RECORDS_FILE).display()));
@@ -91,7 +94,44 @@ pub fn evaluate(
     if exit == Exit::Ok && records.iter().any(|record| record.status != Status::Ok) {
         exit = Exit::NotAllOk;
     }
+    tell_what_is_not_ok(&records, &told, zoo, terminal);
     Ok(Evaluated { records, exit })
+}
+
+/// Says of the records that are not `ok` why, each reason once, save those that were told while they were made.
+fn tell_what_is_not_ok(records: &[Record], told: &HashSet<(u64, String)>, zoo: &Zoo, terminal: &Terminal) {
+    const TOLD_REASONS: usize = 10;
+    let mut reasons: Vec<((Status, &str), Vec<&Record>)> = Vec::new();
+    for record in records.iter().filter(|record| record.status != Status::Ok) {
+        let reason = (record.status, record.message.as_deref().unwrap_or("no reason given"));
+        if told.contains(&(record.network, reason.1.to_owned())) {
+            continue;
+        }
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, those)) => those.push(record),
+            None => reasons.push((reason, vec![record])),
+        }
+    }
+    for ((status, reason), those) in reasons.iter().take(TOLD_REASONS) {
+        let more = match those.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let (network, spec) = (those[0].network, those[0].spec());
+        terminal.warn(format_args!("network {network}: {spec}{more}: {}: {reason}", status.as_str()));
+    }
+    if let Some(more @ 1..) = reasons.len().checked_sub(TOLD_REASONS) {
+        terminal.warn(format_args!("{more} more reasons: `pgdl eval` with the same options lists them"));
+    }
+    let damaged = |record: &&Record| {
+        record.message.as_deref().is_some_and(|message| message.starts_with(pgdl_run::CANNOT_LOAD))
+    };
+    if records.iter().find(damaged).is_some() {
+        terminal.hint(format_args!(
+            "`pgdl zoo check {}` says what is wrong with the zoo's files; networks that are mended are evaluated again",
+            zoo.root().display()
+        ));
+    }
 }
 
 /// Says how a run ended.
@@ -178,12 +218,14 @@ fn execute_options(arguments: &RunArguments, terminal: &Terminal) -> Result<Exec
 /// Draws a run's progress.
 struct Watcher<'a> {
     bar: Option<ProgressBar>,
+    /// Networks and the reasons for which they have no value, as far as they were told.
+    told: HashSet<(u64, String)>,
     terminal: &'a Terminal,
 }
 
 impl<'a> Watcher<'a> {
     fn new(terminal: &'a Terminal) -> Self {
-        Self { bar: None, terminal }
+        Self { bar: None, told: HashSet::new(), terminal }
     }
 
     /// A line of talk that does not break the bar.
@@ -228,12 +270,18 @@ impl Progress for Watcher<'_> {
                 }
                 if matches!(record.status, Status::Failed | Status::Timeout | Status::Crashed) {
                     let message = record.message.as_deref().unwrap_or("no reason given");
-                    self.talk(true, format!("network {}: {}: {message}", record.network, record.spec()));
+                    // A network that cannot be loaded fails for all measures at once.
+                    if self.told.insert((record.network, message.to_owned())) {
+                        let (network, spec) = (record.network, record.spec());
+                        self.talk(true, format!("network {network}: {spec}: {message}"));
+                    }
                 }
             }
             Event::WorkerLost { reason, .. } => self.talk(true, format!("a worker was lost: {reason}")),
             Event::Talk { line, .. } => self.talk(false, line.clone()),
-            Event::Stopping => self.talk(false, "stopping; a second Ctrl-C ends at once".to_string()),
+            Event::Stopping { interrupted: true } => {
+                self.talk(false, "stopping; a second Ctrl-C ends at once".to_string());
+            }
             _ => {}
         }
     }

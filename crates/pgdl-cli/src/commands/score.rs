@@ -2,8 +2,8 @@
 
 use pgdl_measure::Registry;
 use pgdl_report::{
-    GapColumns, GapKind, MeasureValues, Population, Predictions, ScoreReport, ScoresFile, TableSpec, ranking,
-    values_from_records,
+    CompetitionTotal, GapColumns, GapKind, MeasureScore, MeasureValues, Population, Predictions, ScoreReport,
+    ScoresFile, TableSpec, ranking, values_from_records,
 };
 use pgdl_score::Options;
 use pgdl_zoo::{Gap, Split, Zoo};
@@ -31,7 +31,7 @@ pub fn run(arguments: ScoreArguments, registry: &Registry, terminal: &Terminal) 
         (None, None) => return Err(Failure::usage("either --zoo or --table is needed")),
     };
     let options = Options {
-        bootstrap: arguments.bootstrap,
+        bootstrap: arguments.bootstrap as usize,
         seed: arguments.run.seed,
         test_examples: arguments.test_examples.or(subject.test_examples),
         ess_floor: arguments.ess_floor,
@@ -50,10 +50,30 @@ fn print(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let format = arguments.output.format;
+    let totals = if arguments.competition_total { totals(report)? } else { Vec::new() };
     if format == Format::Json {
-        terminal.data(&report.to_json())?;
+        // One object, whatever was asked for besides.
+        let mut complete = report.clone();
+        if arguments.ranking {
+            complete = complete.with_ranking(&subject.population, &subject.measures);
+        }
+        if arguments.competition_total {
+            let total = |(measure, file): &(String, ScoresFile)| CompetitionTotal {
+                measure: measure.clone(),
+                total: file.average,
+            };
+            complete.competition_totals = Some(totals.iter().map(total).collect());
+        }
+        terminal.data(&complete.to_json())?;
     } else {
         print_table(&report.table(), format, terminal)?;
+        if arguments.ranking {
+            print_ranking(subject, format, terminal)?;
+        }
+        for (measure, file) in &totals {
+            let heading = if totals.len() > 1 { format!("\n{measure}\n") } else { "\n".to_owned() };
+            terminal.data(&format!("{heading}{}", file.to_text()))?;
+        }
     }
     for score in &report.scores {
         for (statistic, reason) in &score.undefined {
@@ -61,29 +81,42 @@ fn print(
                 terminal.note(format_args!("{}: no score: {reason}", score.measure));
             }
         }
-        for warning in &score.warnings {
-            terminal.warn(format_args!("{}: {warning}", score.measure));
-        }
     }
-    if arguments.ranking {
-        print_ranking(subject, format, terminal)?;
-    }
-    if arguments.competition_total {
-        for score in &report.scores {
-            let task = score.task_score().ok_or_else(|| {
-                Failure::new(
-                    Exit::Invalid,
-                    format!("{}: there is no competition score to total", score.measure),
-                )
-            })?;
-            let file = ScoresFile::new(&[(report.zoo.clone(), task)])?;
-            if report.scores.len() > 1 {
-                terminal.data(&format!("\n{}\n", score.measure))?;
-            }
-            terminal.data(&file.to_text())?;
+    for (warning, measures) in gathered(report) {
+        if measures.len() == report.scores.len() {
+            terminal.warn(warning);
+        } else {
+            terminal.warn(format_args!("{}: {warning}", measures.join(", ")));
         }
     }
     Ok(())
+}
+
+/// Per measure the competition's file of scores, as if this zoo were its only task.
+fn totals(report: &ScoreReport) -> Result<Vec<(String, ScoresFile)>, Failure> {
+    let total = |score: &MeasureScore| {
+        let task = score.task_score().ok_or_else(|| {
+            let message = format!("{}: there is no competition score to total", score.measure);
+            Failure::new(Exit::Invalid, message)
+                .hint("without --competition-total the scores there are are printed")
+        })?;
+        Ok((score.measure.clone(), ScoresFile::new(&[(report.zoo.clone(), task)])?))
+    };
+    report.scores.iter().map(total).collect()
+}
+
+/// Each warning once, with the measures it concerns: what is wrong with a zoo concerns all.
+fn gathered(report: &ScoreReport) -> Vec<(&str, Vec<&str>)> {
+    let mut warnings: Vec<(&str, Vec<&str>)> = Vec::new();
+    for score in &report.scores {
+        for warning in &score.warnings {
+            match warnings.iter_mut().find(|(known, _)| *known == warning.as_str()) {
+                Some((_, measures)) => measures.push(&score.measure),
+                None => warnings.push((warning, vec![&score.measure])),
+            }
+        }
+    }
+    warnings
 }
 
 /// What was scored, in one line.
@@ -99,9 +132,11 @@ fn in_words(population: &Population) -> String {
     format!("{}: {} networks, gap ({what}) from {least:.4} to {largest:.4}", population.name, gaps.len())
 }
 
-/// For people one table per measure, for programs one with all.
+/// For people one table per measure, for programs one with all of them.
 fn print_ranking(subject: &Subject, format: Format, terminal: &Terminal) -> Result<(), Failure> {
-    if matches!(format, Format::Csv | Format::Json) {
+    if format == Format::Csv {
+        // An empty line ends the first table.
+        terminal.data("\n")?;
         return print_table(&ranking(&subject.population, &subject.measures), format, terminal);
     }
     for measure in &subject.measures {
@@ -136,6 +171,13 @@ fn from_run(
     let zoo = Zoo::find(zoo)?;
     // Before the long work: a zoo without gaps cannot be scored.
     let population = Population::from_zoo(&zoo, gap(arguments.gap))?;
+    if zoo.networks().iter().all(|network| zoo.model_folder(network.id).is_err()) {
+        return Err(Failure::new(
+            Exit::Invalid,
+            format!("{}: the zoo only lists its networks, and holds none of them", zoo.root().display()),
+        )
+        .hint("score values that were computed elsewhere with --predictions, or complete the zoo"));
+    }
     let evaluated = evaluate(&zoo, &measures, &arguments.run, terminal)?;
     Ok(Subject {
         measures: values_from_records(&population, &evaluated.records),

@@ -68,12 +68,19 @@ fn data_in_words(zoo: &Zoo) -> String {
     if sizes.is_empty() { "none".to_string() } else { format!("{source}: {}", sizes.join(", ")) }
 }
 
+/// Possible values of a hyperparameter that are named; of more, their number is said.
+const NAMED_VALUES: usize = 40;
+
 fn info(name: &str, format: Format, terminal: &Terminal) -> Outcome {
     let zoo = Zoo::find(name)?;
     terminal.note(format_args!("{} in {}", zoo.name(), zoo.root().display()));
     terminal.note(format_args!("data: {}", data_in_words(&zoo)));
     for axis in zoo.hyperparameters() {
-        let values: Vec<String> = axis.possible_values.iter().map(ToString::to_string).collect();
+        let mut values: Vec<String> =
+            axis.possible_values.iter().take(NAMED_VALUES).map(ToString::to_string).collect();
+        if axis.possible_values.len() > NAMED_VALUES {
+            values.push(format!("… ({} in all)", axis.possible_values.len()));
+        }
         terminal.note(format_args!("{}: {}", axis.name, values.join(", ")));
     }
     let mut columns = vec![Column::new("network", "network")];
@@ -105,7 +112,7 @@ fn info(name: &str, format: Format, terminal: &Terminal) -> Outcome {
 fn build(
     recipe: PathBuf,
     output: Option<PathBuf>,
-    jobs: Option<usize>,
+    jobs: Option<u32>,
     device: &DeviceArguments,
     terminal: &Terminal,
 ) -> Outcome {
@@ -121,7 +128,7 @@ fn build(
     let build = Build {
         recipe,
         root: root.clone(),
-        jobs: jobs.unwrap_or(if device.is_cuda() { 1 } else { cores }).max(1),
+        jobs: jobs.map_or(if device.is_cuda() { 1 } else { cores }, |jobs| jobs as usize),
         threads: 1,
         device: device_name(device),
         program,

@@ -73,7 +73,11 @@ impl<'z> Examination<'z> {
     /// Notes a problem; the first of the gravest is the row's reason.
     fn note(&mut self, status: CheckStatus, finding: Finding) {
         self.reason(status, in_a_row(&finding));
-        self.findings.push(finding.of(self.entry.id));
+        let finding = finding.of(self.entry.id);
+        // Initial and final weights share a configuration, and what is wrong with it.
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     fn reason(&mut self, status: CheckStatus, reason: String) {

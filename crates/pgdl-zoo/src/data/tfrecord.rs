@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Result, ZooError};
+use crate::{Result, ZooError, ordinary_file};
 
 /// Bytes before a payload: its length and the checksum of that.
 const HEAD: u64 = 12;
@@ -32,7 +32,7 @@ impl RecordReader {
     /// Opens the file at `path`.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |source| ZooError::io(path, source);
-        let file = File::open(path).map_err(io)?;
+        let file = ordinary_file::open(path)?;
         let size = file.metadata().map_err(io)?.len();
         Ok(RecordReader {
             path: path.to_path_buf(),

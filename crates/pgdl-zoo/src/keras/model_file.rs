@@ -1,6 +1,5 @@
 //! Models on disk, whatever their format.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use super::archive::Archive;
 use super::{Model, layered_weights, legacy_weights};
 use crate::hdf5;
 use crate::json_file::{parse_json, read_json};
-use crate::{Result, ZooError};
+use crate::{Result, ZooError, ordinary_file};
 
 const FORMATS: &str =
     "a PGDL model folder, a .keras archive, a whole-model .h5 file, or a model's JSON with its weights";
@@ -117,7 +116,7 @@ fn folder_weights(path: &Path) -> Result<PathBuf> {
 fn format(path: &Path) -> Result<Format> {
     let io = |source| ZooError::io(path, source);
     let mut head = Vec::new();
-    File::open(path).and_then(|file| file.take(8).read_to_end(&mut head)).map_err(io)?;
+    ordinary_file::open(path)?.take(8).read_to_end(&mut head).map_err(io)?;
     match head.as_slice() {
         [b'P', b'K', 3, 4, ..] => Ok(Format::Zip),
         b"\x89HDF\r\n\x1a\n" => Ok(Format::Hdf5),

@@ -1,6 +1,5 @@
 //! What a zoo is, as SHA-256 over the bytes of its files: never over paths or times.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,7 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::data::shards;
 use crate::zoo::{CONFIG, INITIAL_WEIGHTS, WEIGHTS, Zoo};
-use crate::{Result, Split, ZooError};
+use crate::{Result, Split, ZooError, ordinary_file};
+
+/// What stands for the digest of a network whose files are missing or cannot be read.
+pub const UNREADABLE: &str = "unreadable";
 
 impl Zoo {
     /// Digest of a network: its configuration, final and initial weights. In hexadecimal.
@@ -30,6 +32,16 @@ impl Zoo {
             }
         }
         Ok(known.get_or_init(|| hexadecimal(hash)).clone())
+    }
+
+    /// [`Zoo::weights_digest`], or [`UNREADABLE`] where a file of the network is missing or cannot be read: one
+    /// damaged network must not stand in the way of the others.
+    ///
+    /// # Errors
+    /// When the zoo does not list the network.
+    pub fn weights_digest_or_unreadable(&self, id: u64) -> Result<String> {
+        self.position(id)?;
+        Ok(self.weights_digest(id).unwrap_or_else(|_| UNREADABLE.to_owned()))
     }
 
     /// Digest of the data: every shard, or what the zoo says of the public data set it names.
@@ -60,7 +72,7 @@ impl Zoo {
     /// Digest of the whole zoo: what it lists, every network, and the data.
     ///
     /// # Errors
-    /// As [`Zoo::weights_digest`] and [`Zoo::data_digest`].
+    /// As [`Zoo::data_digest`]. A network that cannot be read is part of the digest as such.
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         if let Some(path) = &self.listing_path {
@@ -68,7 +80,7 @@ impl Zoo {
         }
         let networks = self.networks().par_iter();
         let weights: Vec<String> =
-            networks.map(|network| self.weights_digest(network.id)).collect::<Result<_>>()?;
+            networks.map(|network| self.weights_digest_or_unreadable(network.id)).collect::<Result<_>>()?;
         for (network, digest) in self.networks().iter().zip(weights) {
             hash.update(format!("model_{} {digest}\n", network.id));
         }
@@ -80,7 +92,7 @@ impl Zoo {
 /// Adds a file: its name and length, so that no two lists of files give the same bytes, then its content.
 fn add(hash: &mut Sha256, name: &str, path: &Path) -> Result<()> {
     let failed = |source| ZooError::io(path, source);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = ordinary_file::open(path)?;
     let length = file.metadata().map_err(failed)?.len();
     hash.update(format!("{name} {length}\n"));
     let mut buffer = vec![0; 1 << 20];

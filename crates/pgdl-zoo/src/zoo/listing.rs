@@ -1,13 +1,15 @@
 //! `model_configs.json`: hyperparameters and metrics of a zoo's networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::hyperparameter::{HyperValue, Hyperparameter};
+use crate::ordinary_file;
 use crate::zoo::{Metrics, NetworkEntry};
 use crate::{Result, ZooError};
 
@@ -77,10 +79,11 @@ impl Listing {
     /// When it is no such file: not JSON, a network listed twice or under a name that is no number, networks with
     /// different axes, a value that its axis does not list.
     pub fn read(path: &Path) -> Result<Listing> {
-        let bytes = std::fs::read(path).map_err(|source| ZooError::io(path, source))?;
+        let mut bytes = Vec::new();
+        ordinary_file::open(path)?.read_to_end(&mut bytes).map_err(|source| ZooError::io(path, source))?;
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let entries: Entries<FileEntry> =
-            serde_json::from_slice(text).map_err(|error| ZooError::malformed(path, error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| ZooError::malformed(path, in_words(&error)))?;
         Listing::from_entries(entries.0).map_err(|message| ZooError::malformed(path, message))
     }
 
@@ -120,15 +123,15 @@ impl Listing {
     }
 
     fn from_entries(entries: Vec<(String, FileEntry)>) -> Result<Listing, String> {
-        let mut hyperparameters: Vec<Hyperparameter> = Vec::new();
+        let mut axes: Vec<Axis> = Vec::new();
         let mut networks: BTreeMap<u64, NetworkEntry> = BTreeMap::new();
         for (position, (key, entry)) in entries.into_iter().enumerate() {
             let digits = key.strip_prefix("model_").unwrap_or(&key);
             let id: u64 = digits.parse().map_err(|_| format!("network `{key}`: ids are whole numbers"))?;
             if position == 0 {
-                hyperparameters = entry.hparams.0.iter().map(|(name, axis)| new_axis(name, axis)).collect();
+                axes = entry.hparams.0.iter().map(|(name, _)| Axis::new(name)).collect();
             }
-            let values = values(id, &entry.hparams.0, &mut hyperparameters)?;
+            let values = values(id, entry.hparams.0, &mut axes)?;
             let metrics = entry.metrics.map(|metrics| metrics.checked(id)).transpose()?;
             let dev_name = entry.dev_name.and_then(|name| name.as_str().map(str::to_owned));
             if networks.insert(id, NetworkEntry { id, hyperparameters: values, metrics, dev_name }).is_some()
@@ -136,47 +139,59 @@ impl Listing {
                 return Err(format!("network {id} is listed twice"));
             }
         }
+        let hyperparameters = axes
+            .into_iter()
+            .map(|axis| Hyperparameter { name: axis.name, possible_values: axis.in_order })
+            .collect();
         Ok(Listing { hyperparameters, networks: networks.into_values().collect() })
     }
 }
 
-fn new_axis(name: &str, axis: &FileAxis) -> Hyperparameter {
-    let mut possible_values: Vec<HyperValue> = Vec::new();
-    for value in &axis.possible_values {
-        if !possible_values.contains(value) {
-            possible_values.push(value.clone());
+/// What serde says, and what is meant by it where that is no English.
+fn in_words(error: &serde_json::Error) -> String {
+    match error.classify() {
+        serde_json::error::Category::Data => error.to_string(),
+        _ => format!("not valid JSON (which knows no NaN or Infinity): {error}"),
+    }
+}
+
+/// An axis while it is read: its values in the file's order, and as a set, for there may be very many.
+struct Axis {
+    name: String,
+    in_order: Vec<HyperValue>,
+    known: BTreeSet<HyperValue>,
+}
+
+impl Axis {
+    fn new(name: &str) -> Axis {
+        Axis { name: name.to_owned(), in_order: Vec::new(), known: BTreeSet::new() }
+    }
+
+    fn add(&mut self, values: Vec<HyperValue>) {
+        for value in values {
+            if self.known.insert(value.clone()) {
+                self.in_order.push(value);
+            }
         }
     }
-    Hyperparameter { name: name.to_owned(), possible_values }
 }
 
 /// A network's values in the zoo's order of axes. An axis knows the possible values that any network lists.
-fn values(
-    id: u64,
-    file: &[(String, FileAxis)],
-    axes: &mut [Hyperparameter],
-) -> Result<Vec<HyperValue>, String> {
+fn values(id: u64, file: Vec<(String, FileAxis)>, axes: &mut [Axis]) -> Result<Vec<HyperValue>, String> {
     if let Some((name, _)) = file.iter().find(|(name, _)| !axes.iter().any(|axis| axis.name == *name)) {
         return Err(format!("network {id} has a hyperparameter `{name}` that others have not"));
     }
+    let mut file: BTreeMap<String, FileAxis> = file.into_iter().collect();
     axes.iter_mut()
         .map(|axis| {
-            let (name, found) = file
-                .iter()
-                .find(|(name, _)| *name == axis.name)
+            let FileAxis { possible_values, current_value } = file
+                .remove(&axis.name)
                 .ok_or_else(|| format!("network {id} has no hyperparameter `{}`", axis.name))?;
-            for value in new_axis(name, found).possible_values {
-                if !axis.possible_values.contains(&value) {
-                    axis.possible_values.push(value);
-                }
-            }
-            if axis.possible_values.contains(&found.current_value) {
-                Ok(found.current_value.clone())
+            axis.add(possible_values);
+            if axis.known.contains(&current_value) {
+                Ok(current_value)
             } else {
-                Err(format!(
-                    "network {id}: {name} = {} is not among its possible values",
-                    found.current_value
-                ))
+                Err(format!("network {id}: {} = {current_value} is not among its possible values", axis.name))
             }
         })
         .collect()
@@ -218,6 +233,17 @@ mod tests {
     }
 
     #[test]
+    fn a_million_possible_values_are_read_in_no_time() {
+        let values: Vec<String> = (0..1_000_000).map(|value| value.to_string()).collect();
+        let values = values.join(",");
+        let json = format!(
+            r#"{{"7": {{"hparams": {{"seed": {{"possible_values": [{values}], "current_value": 3}}}}}}}}"#
+        );
+        // One comparison of each value with each other one would take an hour.
+        assert_eq!(read(&json).unwrap().hyperparameters[0].possible_values.len(), 1_000_000);
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused_by_name() {
         let bad = [
             (format!("{{{}, {}}}", network("3", "32"), network("3", "512")), "stands twice"),
@@ -225,6 +251,8 @@ mod tests {
             (format!("{{{}}}", network("three", "32")), "three"),
             (format!("{{{}, \"4\": {{\"hparams\": {{}}}}}}", network("3", "32")), "no hyperparameter `bs`"),
             (network("3", "32"), "line"),
+            (format!("{{{}}}", network("3", "NaN")), "NaN"),
+            ("[".repeat(1_000_000), "line"),
             (
                 "{\"3\": {\"hparams\": {}, \"metrics\": {\"train_acc\": 2, \"test_acc\": 0}}}".to_owned(),
                 "train_acc",

@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use pgdl_network::{Architecture, Network};
 use serde::{Deserialize, Serialize};
 
+pub use digest::UNREADABLE;
 pub use listing::Listing;
 pub use place::{ZOO_PATH_VARIABLE, ZooLocation, user_zoos, zoo_folders};
 
@@ -53,7 +54,7 @@ impl Metrics {
     fn checked(self, id: u64) -> Result<Metrics, String> {
         for (name, accuracy) in [("train_acc", self.train_acc), ("test_acc", self.test_acc)] {
             if !(0.0..=1.0).contains(&accuracy) {
-                return Err(format!("network {id}: {name} = {accuracy} is no share"));
+                return Err(format!("network {id}: {name} = {accuracy:?} is no share between 0 and 1"));
             }
         }
         Ok(self)

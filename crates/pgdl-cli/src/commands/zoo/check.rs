@@ -10,6 +10,9 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 use crate::terminal::Terminal;
 
+/// Findings that are told one by one.
+const TOLD_FINDINGS: usize = 200;
+
 /// Checks, prints a row per network, and tells every finding.
 pub fn run(
     name: &str,
@@ -41,8 +44,11 @@ pub fn run(
     for note in &report.notes {
         terminal.note(note);
     }
-    for finding in &report.findings {
+    for finding in report.findings.iter().take(TOLD_FINDINGS) {
         terminal.warn(finding);
+    }
+    if let Some(more @ 1..) = report.findings.len().checked_sub(TOLD_FINDINGS) {
+        terminal.warn(format_args!("and {more} more"));
     }
     if report.is_sound() {
         terminal.note(format_args!("{}: {} networks, nothing wrong", zoo.name(), report.networks.len()));
@@ -52,7 +58,8 @@ pub fn run(
         1 => "1 problem".to_owned(),
         count => format!("{count} problems"),
     };
-    Err(Failure::new(Exit::Invalid, format!("{}: {problems} found in {}", zoo.name(), zoo.root().display())))
+    Err(Failure::new(Exit::Invalid, format!("{}: {problems} found in {}", zoo.name(), zoo.root().display()))
+        .hint("each is named above; copy or make again what is damaged, and correct what is listed wrongly"))
 }
 
 fn table(report: &CheckReport, accuracy: bool) -> Table {
