@@ -104,7 +104,18 @@ fn the_first_families_are_complete() {
     );
     assert_eq!(
         ids("representation"),
-        ["davies_bouldin", "cdnv", "neural_collapse", "two_nn", "cka", "label_variation", "vpm", "vr", "wcv"]
+        [
+            "davies_bouldin",
+            "cdnv",
+            "neural_collapse",
+            "two_nn",
+            "cka",
+            "label_variation",
+            "vpm",
+            "vr",
+            "wcv",
+            "dbi_mixup"
+        ]
     );
     assert_eq!(ids("augmentation"), ["mixup_accuracy", "noise_response", "always_generalize"]);
     assert_eq!(

@@ -6,6 +6,7 @@ pub mod cdnv;
 pub mod cka;
 pub mod class_geometry;
 pub mod davies_bouldin;
+pub mod dbi_mixup;
 pub mod gram;
 pub mod hidden_layers;
 pub mod label_variation;
@@ -35,5 +36,6 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     })?;
     registry.add(&vpm::INFO, |parameters| Ok(Box::new(vpm::Vpm::new(parameters)?)))?;
     registry.add(&vr::INFO, |parameters| Ok(Box::new(vr::Vr::new(parameters)?)))?;
-    registry.add(&wcv::INFO, |parameters| Ok(Box::new(wcv::Wcv::new(parameters)?)))
+    registry.add(&wcv::INFO, |parameters| Ok(Box::new(wcv::Wcv::new(parameters)?)))?;
+    registry.add(&dbi_mixup::INFO, |parameters| Ok(Box::new(dbi_mixup::DbiMixup::new(parameters)?)))
 }
