@@ -34,7 +34,7 @@ fn close(value: f64, expected: f64) {
 fn constant_is_the_same_for_all_networks() {
     let values: Vec<f64> =
         tiny_networks().unwrap().iter().map(|specimen| value("constant", specimen.input())).collect();
-    assert_eq!(values, [0.0; 3]);
+    assert_eq!(values, [0.0; 4]);
 }
 
 #[test]
