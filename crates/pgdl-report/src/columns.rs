@@ -11,6 +11,7 @@ use parquet::record::Field;
 use pgdl_zoo::did_you_mean::did_you_mean;
 
 use crate::error::{ReportError, Result};
+use crate::quiet_panics;
 
 /// One cell as the file has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -205,8 +206,8 @@ fn csv_message(error: &csv::Error, text: &str) -> String {
 
 fn read_parquet(path: &Path) -> Result<Columns> {
     // The decoder panics on some damaged pages; a damaged file is an error here as everywhere.
-    std::panic::catch_unwind(|| decode_parquet(path))
-        .unwrap_or_else(|_| Err(ReportError::malformed(path, "not Parquet: a page of it is damaged")))
+    quiet_panics::caught(|| decode_parquet(path))
+        .unwrap_or_else(|| Err(ReportError::malformed(path, "not Parquet: a page of it is damaged")))
 }
 
 fn decode_parquet(path: &Path) -> Result<Columns> {

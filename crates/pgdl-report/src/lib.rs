@@ -14,6 +14,7 @@ pub mod export;
 pub mod leaderboard;
 pub mod population;
 pub mod predictions;
+mod quiet_panics;
 pub mod ranking;
 pub mod score_report;
 mod score_table;
