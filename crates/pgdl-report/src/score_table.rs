@@ -84,7 +84,7 @@ fn columns(axes: &BTreeSet<&String>) -> Vec<Column> {
     ];
     columns.extend(axes.iter().map(|axis| detail(&format!("granulated_kendall_{axis}"))));
     columns.extend([
-        Column::new("granulated_kendall_mean", "Ψ").digits(COEFFICIENT).with_interval_in_detail(),
+        Column::new("granulated_kendall_mean", "Ψ").digits(COEFFICIENT).with_interval_in_detail().optional(),
         detail("sign_error_mean"),
         detail("sign_error_p90"),
         detail("sign_error_max"),
@@ -93,7 +93,7 @@ fn columns(axes: &BTreeSet<&String>) -> Vec<Column> {
         detail("r2_cv"),
         Column::new("covered", "networks"),
         detail("networks"),
-        Column::new("seconds", "time").digits(Digits::Duration),
+        Column::new("seconds", "time").digits(Digits::Duration).optional(),
         Column::new("statuses", "status"),
     ]);
     columns

@@ -23,6 +23,8 @@ pub struct Column {
     spread: SpreadKind,
     spread_shown: bool,
     detail: bool,
+    /// Left out of text that would be too wide for the terminal.
+    optional: bool,
 }
 
 /// How people are shown the numbers of a column. CSV and JSON always carry the number itself.
@@ -101,6 +103,7 @@ impl Column {
             spread: SpreadKind::None,
             spread_shown: true,
             detail: false,
+            optional: false,
         }
     }
 
@@ -125,6 +128,12 @@ impl Column {
     /// Its numbers may have a standard error: `key_se` in CSV and JSON.
     pub fn with_standard_error(mut self) -> Column {
         self.spread = SpreadKind::StandardError;
+        self
+    }
+
+    /// Leaves the column out where text would be too wide for the terminal; the last such column goes first.
+    pub fn optional(mut self) -> Column {
+        self.optional = true;
         self
     }
 

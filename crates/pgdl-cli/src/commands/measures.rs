@@ -13,8 +13,8 @@ pub fn list(arguments: &MeasuresArguments, registry: &Registry, terminal: &Termi
     let mut table = Table::new(vec![
         Column::new("measure", "measure"),
         Column::new("family", "family"),
-        Column::new("cost", "cost"),
-        Column::new("needs", "needs"),
+        Column::new("cost", "cost").optional(),
+        Column::new("needs", "needs").optional(),
         Column::new("title", "title"),
     ]);
     for resolved in registry.resolve_list(&arguments.measures)? {

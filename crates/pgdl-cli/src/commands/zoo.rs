@@ -86,8 +86,9 @@ fn info(name: &str, format: Format, terminal: &Terminal) -> Outcome {
     let mut columns = vec![Column::new("network", "network")];
     columns.extend(zoo.hyperparameters().iter().map(|axis| Column::new(&axis.name, &axis.name)));
     let accuracy = |key: &str| Column::new(key, key).digits(Digits::Fixed { decimals: 4, scale: 1.0 });
-    columns.push(Column::new("parameters", "parameters"));
-    columns.extend(["train_acc", "test_acc", "gap", "train_loss", "test_loss"].map(accuracy));
+    columns.push(Column::new("parameters", "parameters").optional());
+    columns.extend(["train_acc", "test_acc", "gap"].map(accuracy));
+    columns.extend(["train_loss", "test_loss"].map(|key| accuracy(key).optional()));
     let mut table = Table::new(columns);
     for network in zoo.networks() {
         let mut row = vec![Cell::text(network.id.to_string())];

@@ -21,13 +21,12 @@ const NARROWEST: usize = 12;
 impl Table {
     /// The table as aligned text: a line of titles, a rule, a line per row.
     pub fn to_text(&self, options: TextOptions) -> String {
-        let columns: Vec<_> = self.shown_columns().collect();
-        let rows: Vec<Vec<String>> = self
+        let mut columns: Vec<_> = self.shown_columns().collect();
+        let mut rows: Vec<Vec<String>> = self
             .rows
             .iter()
             .map(|row| columns.iter().map(|(place, column)| row[*place].shown(column)).collect())
             .collect();
-        let numeric: Vec<bool> = columns.iter().map(|(place, _)| self.is_numeric(*place)).collect();
         let mut widths: Vec<usize> = columns
             .iter()
             .enumerate()
@@ -35,6 +34,13 @@ impl Table {
                 rows.iter().map(|row| row[shown].width()).chain([column.title.width()]).max().unwrap_or(0)
             })
             .collect();
+        while options.width.is_some_and(|width| total(&widths) > width) {
+            let Some(least) = columns.iter().rposition(|(_, column)| column.optional) else { break };
+            columns.remove(least);
+            widths.remove(least);
+            rows.iter_mut().for_each(|row| drop(row.remove(least)));
+        }
+        let numeric: Vec<bool> = columns.iter().map(|(place, _)| self.is_numeric(*place)).collect();
         if let Some(width) = options.width {
             narrow(&mut widths, &numeric, width);
         }
@@ -65,16 +71,23 @@ impl Tone {
     }
 }
 
-/// Takes from the widest columns of texts until the table keeps to `width` or nothing is left to take.
+/// The width of a line.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+}
+
+/// Takes from the widest columns of texts until the table keeps to `width` or nothing is left to take. From the first
+/// column, which names the row, only where the others do not suffice.
 fn narrow(widths: &mut [usize], numeric: &[bool], width: usize) {
-    let gaps = GAP.len() * widths.len().saturating_sub(1);
-    let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
-    while excess > 0 {
-        let texts =
-            widths.iter_mut().zip(numeric).filter(|(width, numeric)| !**numeric && **width > NARROWEST);
-        let Some((widest, _)) = texts.max_by_key(|(width, _)| **width) else { return };
-        *widest -= 1;
-        excess -= 1;
+    let mut excess = total(widths).saturating_sub(width);
+    for first in [1, 0] {
+        while excess > 0 {
+            let texts = widths.iter_mut().zip(numeric).skip(first);
+            let wide = texts.filter(|(width, numeric)| !**numeric && **width > NARROWEST);
+            let Some((widest, _)) = wide.max_by_key(|(width, _)| **width) else { break };
+            *widest -= 1;
+            excess -= 1;
+        }
     }
 }
 
@@ -159,6 +172,23 @@ mod tests {
             "name               value\n────────────────  ──────\na name that is …  1234.5\n"
         );
         assert_eq!(text(5), text(20), "no narrower than the numbers and {NARROWEST} columns of text");
+    }
+
+    #[test]
+    fn optional_columns_go_before_names_are_cut() {
+        let columns = ["measure", "cost", "needs", "status"].map(|name| Column::new(name, name));
+        let [measure, cost, needs, status] = columns;
+        let mut table = Table::new(vec![measure, cost.optional(), needs.optional(), status]);
+        table.push(["frobenius_distance", "one pass", "weights", "ok"].map(Cell::text).to_vec());
+        let titles = |width| {
+            let text = table.to_text(TextOptions { width, colour: false });
+            text.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(titles(None), "measure cost needs status");
+        assert_eq!(titles(Some(40)), "measure cost status");
+        assert_eq!(titles(Some(30)), "measure status");
+        let text = table.to_text(TextOptions { width: Some(30), colour: false });
+        assert!(text.contains("frobenius_distance  ok"), "{text}");
     }
 
     #[test]

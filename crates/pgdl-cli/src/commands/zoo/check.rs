@@ -73,7 +73,8 @@ fn table(report: &CheckReport, accuracy: bool) -> Table {
         columns.push(if is_loss { listed.detail() } else { listed });
         if accuracy {
             let title = if is_loss { name } else { "recomputed" };
-            columns.push(number(&format!("{name}_recomputed"), title));
+            let recomputed = number(&format!("{name}_recomputed"), title);
+            columns.push(if is_loss { recomputed.optional() } else { recomputed });
         }
     }
     columns.push(Column::new("reason", "reason"));
