@@ -263,3 +263,38 @@ fn keras_files_give_keras_logits() {
         assert!(difference < 1e-5, "{network}: {difference}");
     }
 }
+
+#[test]
+fn the_zoo_that_comes_along_is_sound_and_keeps_its_rules() {
+    let place = Place::new();
+    let rows = place.run(&["zoo", "check", "cifar_vgg", "--no-accuracy", "--format", "json"], 0).json();
+    assert_eq!(rows.as_array().unwrap().len(), 64);
+    let rows = place.run(&["zoo", "info", "cifar_vgg", "--format", "json"], 0).json();
+    let column = |name: &str| -> Vec<f64> {
+        rows.as_array().unwrap().iter().map(|row| row[name].as_f64().unwrap()).collect()
+    };
+    assert!(column("train_acc").iter().all(|accuracy| *accuracy > 0.95));
+    let gaps = column("gap");
+    let spread =
+        gaps.iter().copied().fold(f64::MIN, f64::max) - gaps.iter().copied().fold(f64::MAX, f64::min);
+    assert!(spread >= 0.05, "{spread}");
+}
+
+#[test]
+fn a_zoo_is_built_checked_exported_and_scored() {
+    let place = Place::new();
+    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/../../model_zoo/toy_mlp/recipe.toml");
+    place.run(&["zoo", "build", recipe, "--output", "toy", "--device", "cpu"], 0);
+    place.run(&["zoo", "build", recipe, "--output", "toy", "--device", "cpu"], 3);
+    place.run(&["zoo", "check", "toy"], 0);
+    place.run(&["zoo", "export", "toy", "exported"], 0);
+    let list = "l2_norm,margin,jacobian_norm,random";
+    let report = |zoo: &str| {
+        let mut report = place.run(&["score", "--zoo", zoo, "--measure", list, "--format", "json"], 0).json();
+        for score in report["scores"].as_array_mut().unwrap() {
+            score.as_object_mut().unwrap().remove("seconds");
+        }
+        report["scores"].take()
+    };
+    assert_eq!(report("toy"), report("exported/input_data/toy"));
+}
