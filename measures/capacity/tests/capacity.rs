@@ -33,8 +33,7 @@ fn multilayer(input: i64, widths: &[i64]) -> Architecture {
 fn parameters_and_depths_of_the_tiny_networks() {
     // Convolutions 3 × 3 × 3 → 4, 3 × 3 × 4 → 6, dense 6 → 5; 3 × 3 × 2 → 5 with γ and β, 3 × 3 × 5 → 4; dense 10 → 16
     // → 12 → 3; dense 12 → 13 → 11. All with biases.
-    let expected =
-        [(108 + 4) + (216 + 6) + (30 + 5), (90 + 5) + 10 + (180 + 4), 176 + 204 + 39, 169 + 154];
+    let expected = [(108 + 4) + (216 + 6) + (30 + 5), (90 + 5) + 10 + (180 + 4), 176 + 204 + 39, 169 + 154];
     assert_eq!(values("params"), expected.map(f64::from));
     assert_eq!(values("depth"), [3.0, 2.0, 3.0, 2.0]);
     let layers = &evaluate("params")[1].layers;
