@@ -1,7 +1,7 @@
 //! Training of networks, and recipes for whole zoos.
 //!
 //! A [`Recipe`] names data, an architecture [`Family`](family::Family), a grid of hyperparameters and a way of training;
-//! [`Build`](build::Build) turns it into a zoo in PGDL's layout, one process per network. [`train::train`] is the loop
+//! [`Build`] turns it into a zoo in PGDL's layout, one process per network. [`train::train`] is the loop
 //! itself.
 
 pub mod build;

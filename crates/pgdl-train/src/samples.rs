@@ -11,7 +11,7 @@ use crate::error::{Result, TrainError};
 use crate::recipe::Recipe;
 use crate::store;
 
-/// The training and the test sample of a recipe whose data have been [prepared](prepare) in `root`.
+/// The training and the test sample of a recipe whose data have been prepared in `root`.
 pub fn load(recipe: &Recipe, root: &Path, progress: Progress<'_>) -> Result<(Dataset, Dataset)> {
     if let Some(synthetic) = &recipe.synthetic {
         return synthetic.draw(recipe.seed);

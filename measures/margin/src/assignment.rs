@@ -1,6 +1,6 @@
 //! The linear assignment problem, exactly.
 
-/// The least Σᵢ cost[i][σ(i)] over all permutations σ, for a square matrix `[n · n]` of finite costs by rows; `None`
+/// The least Σᵢ `cost[i][σ(i)]` over all permutations σ, for a square matrix `[n · n]` of finite costs by rows; `None`
 /// where `costs` is something else.
 ///
 /// Rows are assigned one after another along shortest augmenting paths in reduced costs (Jonker, Volgenant 1987;
