@@ -116,7 +116,18 @@ impl RunFolder {
     /// # Errors
     /// [`RunError::Storage`] if there is no such file, [`RunError::NewerSchema`].
     pub fn read(path: &Path) -> Result<Contents> {
-        if path.is_dir() { read_records(&path.join(RECORDS_FILE)) } else { read_records(path) }
+        // Not by asking first what `path` is: it may be made meanwhile.
+        match read_records(&path.join(RECORDS_FILE)) {
+            Err(RunError::Storage { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => {
+                read_records(path)
+            }
+            Err(RunError::Storage { action, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound && !path.exists() =>
+            {
+                Err(RunError::storage(action, path, source))
+            }
+            result => result,
+        }
     }
 
     /// Reads the records of a run folder that need not exist yet, without changing anything.
