@@ -28,7 +28,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
                 parameters; counting sign patterns layer by layer gives Σᵢ Σ over j ≤ i of q_j = Σᵢ (d − i + 1) qᵢ \
                 times a logarithm of the total degree R. Shared weights count once, as parameters of the graph. \
                 Pooling adds no units here. For tanh and other curved units it is no bound, only a size. Networks of \
-                one architecture tie.",
+                one architecture tie. The constants inside the logarithm follow the derivation; they were not compared \
+                with the papers' own print.",
     stochastic: false,
     control: false,
     parameters: &[],
