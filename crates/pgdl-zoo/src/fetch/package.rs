@@ -85,6 +85,10 @@ fn not_started(program: &str, error: &std::io::Error) -> SourceError {
     })
 }
 
+/// The npm client ends with the negative number of the system's error, of which a byte is left: here −28, ENOSPC. Its
+/// words may not have found room either.
+const NPM_NO_SPACE: i32 = 256 - 28;
+
 /// Runs a client in `folder` until it ends or its time is up.
 fn run(mut command: Command, folder: &Path) -> Result<(), SourceError> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -116,6 +120,9 @@ fn run(mut command: Command, folder: &Path) -> Result<(), SourceError> {
     if status.success() {
         return Ok(());
     }
+    if status.code() == Some(NPM_NO_SPACE) {
+        return Err(SourceError::local(folder, ErrorKind::StorageFull.into()));
+    }
     let messages = fs::read(&log_path).unwrap_or_default();
     let messages = String::from_utf8_lossy(&messages);
     let said = messages.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no message");
@@ -129,4 +136,25 @@ fn only_file(folder: &Path, extension: &str) -> Result<PathBuf, SourceError> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|found| found == extension))
         .ok_or_else(|| SourceError::Remote(format!("the client left no .{extension} file")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ZooError;
+
+    #[test]
+    fn a_client_without_room_on_disk_is_no_fault_of_the_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let ends_with = |code: i32| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("exit {code}")]);
+            run(command, folder.path())
+        };
+        assert!(ends_with(0).is_ok());
+        assert!(matches!(ends_with(1), Err(SourceError::Remote(_))));
+        let error = ends_with(NPM_NO_SPACE);
+        let full = |error: &std::io::Error| error.kind() == ErrorKind::StorageFull;
+        assert!(matches!(&error, Err(SourceError::Local(ZooError::Io { source, .. })) if full(source)));
+    }
 }
