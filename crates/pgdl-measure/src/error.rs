@@ -15,18 +15,22 @@ pub enum MeasureError {
     /// The deadline passed before the value was there.
     #[error("{0}")]
     Timeout(String),
+    /// A program that computes the measure died.
+    #[error("{0}")]
+    Crashed(String),
     /// The computation broke: an error of libtorch, of the network, or of the measure itself.
     #[error("{0}")]
     Failed(String),
 }
 
 impl MeasureError {
-    /// The status word of a record with this outcome: `undefined`, `unavailable`, `timeout` or `failed`.
+    /// The status word of a record with this outcome: `undefined`, `unavailable`, `timeout`, `crashed` or `failed`.
     pub fn status(&self) -> &'static str {
         match self {
             Self::Undefined(_) => "undefined",
             Self::Unavailable(_) => "unavailable",
             Self::Timeout(_) => "timeout",
+            Self::Crashed(_) => "crashed",
             Self::Failed(_) => "failed",
         }
     }
@@ -131,6 +135,29 @@ pub enum RegistryError {
         /// Why.
         reason: String,
     },
+    /// Text that is no measure or expression.
+    #[error("cannot read `{text}` at character {position}: {reason}")]
+    Misread {
+        /// The item of the list, as given.
+        text: String,
+        /// Where, counted from 1.
+        position: usize,
+        /// What is wrong there.
+        reason: String,
+        /// The way out, where there is one.
+        hint: Option<String>,
+    },
+    /// A composite that cannot be made of these measures, or under this name.
+    #[error("composite `{composite}`: {reason}")]
+    BadComposite {
+        /// The composite, as given.
+        composite: String,
+        /// Why.
+        reason: String,
+    },
+    /// Several mistakes in one list.
+    #[error("{} mistakes: {}", .0.len(), listed(.0))]
+    Several(Vec<RegistryError>),
     /// Text that is no measure, parameter or list at all.
     #[error("cannot read `{text}` as a measure: {reason}")]
     Syntax {
@@ -155,10 +182,25 @@ impl RegistryError {
             }),
             Self::UnknownParameter { legal, .. } => Some(legal.clone()),
             Self::Syntax { .. } => Some(
-                "a measure is `id` or `id:key=value,key=value`; a list joins them with commas, or is `all` or `family:NAME`"
+                "a measure is `id` or `id:key=value,key=value`; a list joins measures, `all`, `family:NAME` and expressions with commas"
                     .to_string(),
             ),
-            Self::BadId { .. } | Self::Duplicate { .. } | Self::IllegalValue { .. } | Self::IllegalCombination { .. } => None,
+            Self::Misread { hint, .. } => hint.clone(),
+            Self::BadId { .. }
+            | Self::Duplicate { .. }
+            | Self::IllegalValue { .. }
+            | Self::IllegalCombination { .. }
+            | Self::BadComposite { .. }
+            | Self::Several(_) => None,
         }
     }
+}
+
+/// Each mistake on its own line, with its way out.
+fn listed(mistakes: &[RegistryError]) -> String {
+    let line = |mistake: &RegistryError| match mistake.hint() {
+        Some(hint) => format!("\n  {mistake} ({hint})"),
+        None => format!("\n  {mistake}"),
+    };
+    mistakes.iter().map(line).collect()
 }

@@ -291,6 +291,16 @@ impl Probe {
         Generator::new(&parts, self.device(), self.kind())
     }
 
+    /// The network's id in its zoo.
+    pub fn network_id(&self) -> u64 {
+        self.network_id
+    }
+
+    /// When time is up, if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.get()
+    }
+
     /// Sets another deadline.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
         self.deadline.set(deadline);

@@ -23,7 +23,7 @@ pub enum Status {
     Failed,
     /// The budget was used up before the measure ended.
     Timeout,
-    /// The worker process died while it evaluated the measure.
+    /// The worker process, or the program that is the measure, died while it evaluated.
     Crashed,
 }
 

@@ -236,6 +236,7 @@ fn outcome(evaluation: Evaluation) -> Outcome {
         Err(MeasureError::Undefined(message)) => Outcome::without_value(Status::Undefined, message),
         Err(MeasureError::Unavailable(message)) => Outcome::without_value(Status::Unavailable, message),
         Err(MeasureError::Timeout(message)) => Outcome::without_value(Status::Timeout, message),
+        Err(MeasureError::Crashed(message)) => Outcome::without_value(Status::Crashed, message),
         Err(MeasureError::Failed(message)) if memory::is_out_of_memory(&message) => {
             Outcome::without_value(Status::Failed, format!("out of memory: {message}"))
         }
