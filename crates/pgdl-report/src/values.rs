@@ -198,16 +198,46 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// The values that records hold for `population`, measures in the order of their first record.
+/// The records of one measure that count for a population.
+#[derive(Clone, Debug)]
+pub struct CountingRecords<'a> {
+    /// The measure as a user writes it.
+    pub measure: String,
+    /// Per network its record, in the population's order.
+    pub records: Vec<Option<&'a Record>>,
+    /// Number of records that were made under other conditions than the newest.
+    pub other_conditions: usize,
+}
+
+impl CountingRecords<'_> {
+    /// The values that the records hold.
+    pub fn values(&self) -> MeasureValues {
+        MeasureValues {
+            measure: self.measure.clone(),
+            seconds: Some(self.records.iter().flatten().map(|record| record.seconds).sum()),
+            entries: self.records.iter().map(|record| record.map_or_else(Entry::missing, entry)).collect(),
+        }
+    }
+}
+
+/// The values that records hold for `population`: those of [`counting_records`].
+pub fn values_from_records<'a>(
+    population: &Population,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> Vec<MeasureValues> {
+    counting_records(population, records).iter().map(CountingRecords::values).collect()
+}
+
+/// The records that count for `population`, measures in the order of their first record.
 ///
 /// Records of other zoos and of networks that the population does not have are passed over. For each measure (id with
 /// parameters) the *newest* record decides version of the measure, sample, seed, floating-point type and data; older
 /// records made under other conditions do not count, so that a column never mixes seeds or samples. Among the rest the
 /// newest per network counts; newest means latest in `utc`, then last in the order given.
-pub fn values_from_records<'a>(
+pub fn counting_records<'a>(
     population: &Population,
     records: impl IntoIterator<Item = &'a Record>,
-) -> Vec<MeasureValues> {
+) -> Vec<CountingRecords<'a>> {
     let places: HashMap<u64, usize> = population
         .networks
         .iter()
@@ -237,16 +267,15 @@ pub fn values_from_records<'a>(
             records.sort_by(|a, b| a.utc.cmp(&b.utc));
             let conditions = records.last().map(|newest| Conditions::of(newest));
             let mut newest: Vec<Option<&Record>> = vec![None; population.networks.len()];
+            let mut other_conditions = 0;
             for record in records {
                 if Some(Conditions::of(record)) == conditions {
                     newest[places[&record.network]] = Some(record);
+                } else {
+                    other_conditions += 1;
                 }
             }
-            MeasureValues {
-                measure,
-                seconds: Some(newest.iter().flatten().map(|record| record.seconds).sum()),
-                entries: newest.into_iter().map(|record| record.map_or_else(Entry::missing, entry)).collect(),
-            }
+            CountingRecords { measure, records: newest, other_conditions }
         })
         .collect()
 }
