@@ -156,7 +156,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// Several mistakes in one list.
-    #[error("{} mistakes: {}", .0.len(), listed(.0))]
+    #[error("{} mistakes:{}", .0.len(), listed(.0))]
     Several(Vec<RegistryError>),
     /// Text that is no measure, parameter or list at all.
     #[error("cannot read `{text}` as a measure: {reason}")]

@@ -8,6 +8,7 @@
 pub mod contract;
 pub mod error;
 pub mod explain;
+pub mod expression;
 pub mod generator;
 pub mod info;
 pub mod kernels;
@@ -17,6 +18,7 @@ pub mod parameter;
 pub mod probe;
 pub mod quantity;
 pub mod registry;
+pub mod request;
 mod shared;
 pub mod spec;
 pub mod sums;
@@ -29,6 +31,7 @@ pub use rand;
 pub use tch;
 
 pub use error::{MeasureError, RegistryError};
+pub use expression::{Estimate, Expression};
 pub use generator::Generator;
 pub use info::{Effect, Invariances, MeasureInfo, Need};
 pub use kernels::{Kernel, kernels};
@@ -41,6 +44,7 @@ pub use quantity::{
     Margins, Quantity,
 };
 pub use registry::{Registry, Resolved};
+pub use request::{Asked, Composite, Request};
 pub use shared::Passes;
 pub use spec::MeasureSpec;
 pub use truth::{TrueNetwork, Truth};

@@ -6,10 +6,12 @@ use std::fmt;
 use pgdl_zoo::did_you_mean::did_you_mean;
 
 use crate::error::RegistryError;
+use crate::expression::{Expression, Function};
 use crate::info::MeasureInfo;
 use crate::measure::Measure;
 use crate::parameter::Parameters;
-use crate::spec::{Item, MeasureSpec, Written, parse_list};
+use crate::request::{Composite, Request};
+use crate::spec::{Item, MeasureSpec, Written, parse_list, position};
 
 /// Makes a measure from its checked parameters.
 type Build = Box<dyn Fn(&Parameters) -> Result<Box<dyn Measure>, RegistryError> + Send + Sync>;
@@ -101,6 +103,7 @@ impl Registry {
     pub fn resolve(&self, text: &str) -> Result<Resolved, RegistryError> {
         match parse_list(text)?.as_slice() {
             [Item::Measure(written)] => self.build(written),
+            [Item::Composite { text, .. }] => Err(no_composite(text)),
             _ => Err(RegistryError::Syntax {
                 text: text.to_string(),
                 reason: "one measure is expected here, not a list".to_string(),
@@ -108,36 +111,132 @@ impl Registry {
         }
     }
 
-    /// Reads a list of measures as [`crate::spec`] defines it: `all`, `family:norms`, `a,b:c=1,d=2,e`. What occurs
-    /// twice is kept once, at its first place.
+    /// Reads a list of measures as [`crate::spec`] defines it, without composites: `all`, `family:norms`,
+    /// `a,b:c=1,d=2,e`. What occurs twice is kept once, at its first place.
     ///
     /// # Errors
     /// As [`Self::resolve`], and for a family that does not exist.
     pub fn resolve_list(&self, text: &str) -> Result<Vec<Resolved>, RegistryError> {
-        let mut resolved: Vec<Resolved> = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut keep = |one: Resolved| {
-            if seen.insert(one.spec.clone()) {
-                resolved.push(one);
-            }
-        };
+        let request = self.request(text)?;
+        if let Some(composite) = request.composites().next() {
+            return Err(no_composite(&composite.to_string()));
+        }
+        Ok(request.measures)
+    }
+
+    /// Reads a list of measures and composites as [`crate::spec`] defines it. What occurs twice is kept once, at its
+    /// first place.
+    ///
+    /// # Errors
+    /// As [`Self::resolve_list`]; a composite without a measure, or under a name that is taken; several mistakes
+    /// together as [`RegistryError::Several`].
+    pub fn request(&self, text: &str) -> Result<Request, RegistryError> {
+        let mut request = Request::default();
+        let mut mistakes = Vec::new();
         for item in parse_list(text)? {
             match item {
-                Item::Measure(written) => keep(self.build(&written)?),
+                Item::Measure(written) => match self.build(&written) {
+                    Ok(resolved) => request.add_measure(resolved),
+                    Err(mistake) => mistakes.push(mistake),
+                },
+                Item::Composite { name, text, expression } => {
+                    match self.composite(name, text, expression, &request) {
+                        Ok((composite, ingredients)) => request.add_composite(composite, ingredients),
+                        Err(found) => mistakes.extend(found),
+                    }
+                }
                 Item::All => {
                     for info in self.infos() {
-                        keep(self.build(&Written { id: info.id, parameters: Vec::new() })?);
+                        request.add_measure(self.with_defaults(info)?);
                     }
                 }
-                Item::Family(family) => {
-                    self.check_family(family)?;
-                    for info in self.infos().filter(|info| info.family == family) {
-                        keep(self.build(&Written { id: info.id, parameters: Vec::new() })?);
+                Item::Family(family) => match self.check_family(family) {
+                    Ok(()) => {
+                        for info in self.infos().filter(|info| info.family == family) {
+                            request.add_measure(self.with_defaults(info)?);
+                        }
                     }
-                }
+                    Err(mistake) => mistakes.push(mistake),
+                },
             }
         }
-        Ok(resolved)
+        match mistakes.len() {
+            0 => Ok(request),
+            1 => Err(mistakes.remove(0)),
+            _ => Err(RegistryError::Several(mistakes)),
+        }
+    }
+
+    /// A composite with its ingredients, or every mistake in it.
+    fn composite(
+        &self,
+        name: Option<&str>,
+        text: &str,
+        expression: Expression<Written>,
+        request: &Request,
+    ) -> Result<(Composite, Vec<Resolved>), Vec<RegistryError>> {
+        let bad = |reason: String| RegistryError::BadComposite { composite: text.to_string(), reason };
+        let mut mistakes: Vec<RegistryError> =
+            name.and_then(|name| self.unusable_name(name)).map(bad).into_iter().collect();
+        let (mut ingredients, mut count): (Vec<Resolved>, usize) = (Vec::new(), 0);
+        let resolved = expression.try_map(&mut |written| {
+            count += 1;
+            let built = self.build(&written);
+            Ok::<_, RegistryError>(match built {
+                Ok(resolved) => {
+                    let spec = resolved.spec.clone();
+                    ingredients.push(resolved);
+                    spec
+                }
+                Err(mistake) => {
+                    mistakes.push(self.placed(mistake, text, &written));
+                    MeasureSpec::new(written.id, &[])
+                }
+            })
+        });
+        let expression = match resolved {
+            Ok(expression) => expression,
+            Err(mistake) => return Err(vec![mistake]),
+        };
+        if count == 0 {
+            mistakes.push(bad("it has no measure in it".to_string()));
+        }
+        let composite = Composite { name: name.map(str::to_string), expression };
+        if let Some(other) = request.composites().find(|other| other.name == composite.name)
+            && name.is_some()
+            && *other != composite
+        {
+            mistakes.push(bad(format!("the name is taken by `{other}`")));
+        }
+        if mistakes.is_empty() { Ok((composite, ingredients)) } else { Err(mistakes) }
+    }
+
+    /// Why a composite cannot have this name.
+    fn unusable_name(&self, name: &str) -> Option<String> {
+        if !is_snake_case(name) {
+            return Some("a name is snake_case: a-z first, then a-z, 0-9 and single underscores".to_string());
+        }
+        if self.position.contains_key(name) {
+            return Some(format!("`{name}` is a measure"));
+        }
+        let reserved =
+            matches!(name, "all" | "family") || Function::ALL.iter().any(|each| each.name() == name);
+        reserved.then(|| format!("`{name}` is a reserved word"))
+    }
+
+    /// A mistake about a measure in an expression, with its place.
+    fn placed(&self, mistake: RegistryError, text: &str, written: &Written) -> RegistryError {
+        RegistryError::Misread {
+            text: text.to_string(),
+            position: position(text, written.position),
+            reason: mistake.to_string(),
+            hint: mistake.hint(),
+        }
+    }
+
+    /// A measure with its default parameters.
+    fn with_defaults(&self, info: &MeasureInfo) -> Result<Resolved, RegistryError> {
+        self.build(&Written { id: info.id, parameters: Vec::new(), position: 0 })
     }
 
     fn entry(&self, id: &str) -> Result<&Entry, RegistryError> {
@@ -180,6 +279,13 @@ impl Registry {
             .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect();
         Ok(Resolved { spec: MeasureSpec::new(entry.info.id, &changed), measure: (entry.build)(&parameters)? })
+    }
+}
+
+fn no_composite(text: &str) -> RegistryError {
+    RegistryError::BadComposite {
+        composite: text.to_string(),
+        reason: "only measures are possible here, no expressions".to_string(),
     }
 }
 

@@ -1,17 +1,19 @@
-//! How measures are written: `margin`, `margin:p=10`, and lists of them.
+//! How measures are written: `margin`, `margin:p=10`, composites of them, and lists.
 //!
 //! ```text
 //! list    = item { "," item }
-//! item    = measure | "all" | "family:" NAME
+//! item    = "all" | "family:" NAME | measure | [ NAME "=" ] expression
 //! measure = ID [ ":" key "=" value { "," key "=" value } ]
 //! ```
-//! A comma separates both parameters and list items. The rule that tells them apart: **what follows a comma belongs
-//! to the measure before it exactly when it is `key=value` without a colon in front of the `=`**. So
-//! `a,b:c=1,d=2,e` is the three measures `a`, `b:c=1,d=2` and `e`.
+//! A comma separates arguments, parameters and list items. Between parentheses it belongs to what stands there. The
+//! rule outside of them: **what follows a comma belongs to the measure before it exactly when it is `key=value`, with
+//! one number or word for a value and no colon in front of the `=`**. So `a,b:c=1,d=2,e,f = 2 * a` is the measures `a`,
+//! `b:c=1,d=2` and `e`, and the composite `f`. Expressions are read as [`crate::expression`] says.
 
 use std::fmt;
 
 use crate::error::RegistryError;
+use crate::expression::{self, Expression, Misread};
 
 /// A measure with its parameters, spelled in the one canonical way: the id, then those parameters that are not at
 /// their defaults, sorted by name. Equal measures have equal text.
@@ -58,68 +60,117 @@ impl fmt::Display for MeasureSpec {
 pub(crate) struct Written<'a> {
     pub id: &'a str,
     pub parameters: Vec<(&'a str, &'a str)>,
+    /// The byte of its item at which it begins.
+    pub position: usize,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(self.id)?;
+        for (place, (name, value)) in self.parameters.iter().enumerate() {
+            write!(formatter, "{}{name}={value}", if place == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
 }
 
 /// An item of a list as a caller wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item<'a> {
     All,
     Family(&'a str),
     Measure(Written<'a>),
+    Composite { name: Option<&'a str>, text: &'a str, expression: Expression<Written<'a>> },
 }
 
 /// Reads a list.
 pub(crate) fn parse_list(text: &str) -> Result<Vec<Item<'_>>, RegistryError> {
-    let mut items: Vec<Item> = Vec::new();
-    for piece in text.split(',').map(str::trim) {
+    items(text)?.into_iter().map(parse_item).collect()
+}
+
+/// The texts of the items: the list cut at its commas, save those within parentheses and in front of parameters.
+fn items(text: &str) -> Result<Vec<&str>, RegistryError> {
+    let mut items: Vec<&str> = Vec::new();
+    // Where the item at the end of `items` begins.
+    let mut start = 0;
+    for (from, to) in pieces(text) {
+        let piece = text[from..to].trim();
         if piece.is_empty() {
             return Err(syntax(text, "there is nothing between two commas, or nothing at all"));
         }
-        match key_and_value(piece) {
-            Some(parameter) => match items.last_mut() {
-                Some(Item::Measure(measure)) if !measure.parameters.is_empty() => {
-                    measure.parameters.push(parameter);
-                }
-                Some(Item::Measure(measure)) => {
-                    let reason = format!("`{piece}` follows `{}`, which has no `:`", measure.id);
-                    return Err(syntax(text, &reason));
-                }
-                _ => return Err(syntax(text, &format!("the parameter `{piece}` belongs to no measure"))),
-            },
-            None => items.push(parse_item(text, piece)?),
+        if !is_parameter(piece) {
+            items.push(piece);
+            start = from;
+            continue;
+        }
+        match items.last_mut() {
+            Some(item) if item.contains(':') && family(item).is_none() => *item = text[start..to].trim(),
+            Some(item) if *item != "all" && family(item).is_none() => {
+                return Err(syntax(text, &format!("`{piece}` follows `{item}`, which has no `:`")));
+            }
+            _ => return Err(syntax(text, &format!("the parameter `{piece}` belongs to no measure"))),
         }
     }
     Ok(items)
 }
 
-fn parse_item<'a>(text: &str, piece: &'a str) -> Result<Item<'a>, RegistryError> {
-    if piece == "all" {
-        return Ok(Item::All);
-    }
-    let Some((id, rest)) = piece.split_once(':') else {
-        if piece.contains('=') {
-            return Err(syntax(text, &format!("`{piece}` is no `key=value`")));
+/// Where the pieces between commas outside of parentheses begin and end.
+fn pieces(text: &str) -> Vec<(usize, usize)> {
+    let (mut pieces, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                pieces.push((start, at));
+                start = at + 1;
+            }
+            _ => {}
         }
-        return Ok(Item::Measure(Written { id: piece, parameters: Vec::new() }));
-    };
-    let (id, rest) = (id.trim(), rest.trim());
-    if id == "family" {
-        return Ok(Item::Family(rest));
     }
-    if id.is_empty() {
-        return Err(syntax(text, &format!("`{piece}` has no id in front of its `:`")));
-    }
-    match key_and_value(rest) {
-        Some(parameter) => Ok(Item::Measure(Written { id, parameters: vec![parameter] })),
-        None => Err(syntax(text, &format!("`{rest}` is no `key=value`"))),
-    }
+    pieces.push((start, text.len()));
+    pieces
 }
 
-/// `key=value` with both present and no colon in front of the `=`.
-fn key_and_value(piece: &str) -> Option<(&str, &str)> {
-    let (key, value) = piece.split_once('=')?;
+fn parse_item(text: &str) -> Result<Item<'_>, RegistryError> {
+    if text == "all" {
+        return Ok(Item::All);
+    }
+    if let Some(family) = family(text) {
+        return Ok(Item::Family(family));
+    }
+    let (name, start) = match text.split_once('=') {
+        Some((name, _)) if is_word(name.trim()) => (Some(name.trim()), name.len() + 1),
+        _ => (None, 0),
+    };
+    let expression = expression::parse(text, start).map_err(|Misread { at, reason, hint }| {
+        RegistryError::Misread { text: text.to_string(), position: position(text, at), reason, hint }
+    })?;
+    Ok(match (name, expression) {
+        (None, Expression::Measure(written)) => Item::Measure(written),
+        (name, expression) => Item::Composite { name, text, expression },
+    })
+}
+
+/// The character at a byte, counted from 1.
+pub(crate) fn position(text: &str, at: usize) -> usize {
+    text.char_indices().take_while(|(byte, _)| *byte < at).count() + 1
+}
+
+fn family(item: &str) -> Option<&str> {
+    let (word, name) = item.split_once(':')?;
+    (word.trim() == "family").then_some(name.trim())
+}
+
+/// `key=value` with one number or word for a value.
+fn is_parameter(piece: &str) -> bool {
+    let Some((key, value)) = piece.split_once('=') else { return false };
     let (key, value) = (key.trim(), value.trim());
-    (!key.is_empty() && !value.is_empty() && !key.contains(':')).then_some((key, value))
+    is_word(key) && !value.is_empty() && (is_word(value) || value.parse::<f64>().is_ok())
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 
 fn syntax(text: &str, reason: &str) -> RegistryError {
@@ -130,28 +181,50 @@ fn syntax(text: &str, reason: &str) -> RegistryError {
 mod tests {
     use super::*;
 
-    fn written<'a>(id: &'a str, parameters: &[(&'a str, &'a str)]) -> Item<'a> {
-        Item::Measure(Written { id, parameters: parameters.to_vec() })
+    /// The items in words.
+    fn read(text: &str) -> Vec<String> {
+        let word = |item: &Item| match item {
+            Item::All => "all".to_string(),
+            Item::Family(family) => format!("family {family}"),
+            Item::Measure(written) => format!("measure {written}"),
+            Item::Composite { name, expression, .. } => {
+                format!("composite {} = {expression}", name.unwrap_or("none"))
+            }
+        };
+        parse_list(text).unwrap_or_else(|error| panic!("{text}: {error}")).iter().map(word).collect()
     }
 
     #[test]
     fn a_comma_before_key_and_value_continues_the_parameters() {
+        assert_eq!(read("a,b:c=1,d=2,e"), ["measure a", "measure b:c=1,d=2", "measure e"]);
+        assert_eq!(read("b:c=1,b:c=2"), ["measure b:c=1", "measure b:c=2"]);
+        assert_eq!(read(" b : c = -1e-3 , d = x "), ["measure b:c=-1e-3,d=x"]);
+        assert_eq!(read("2 * b:c=1, d=2, e"), ["composite none = 2 * b:c=1,d=2", "measure e"]);
+    }
+
+    #[test]
+    fn a_comma_between_parentheses_stays_there() {
+        assert_eq!(read("min(a, b), c"), ["composite none = min(a, b)", "measure c"]);
         assert_eq!(
-            parse_list("a,b:c=1,d=2,e").unwrap(),
-            [written("a", &[]), written("b", &[("c", "1"), ("d", "2")]), written("e", &[])]
+            read("max(a:p=1,q=2, abs(b)) - (c), d"),
+            ["composite none = max(a:p=1,q=2, abs(b)) - c", "measure d"]
         );
+        assert_eq!(read("(a:p=1,q=2) * 2"), ["composite none = a:p=1,q=2 * 2"]);
+        assert_eq!(read("((a))"), ["measure a"]);
+    }
+
+    #[test]
+    fn composites_may_have_names() {
+        assert_eq!(read("x = a * b, c"), ["composite x = a * b", "measure c"]);
         assert_eq!(
-            parse_list("b:c=1,b:c=2").unwrap(),
-            [written("b", &[("c", "1")]), written("b", &[("c", "2")])]
+            read("a:p=1,q=2,x = a:p=1,q=2,y=(a)"),
+            ["measure a:p=1,q=2", "composite x = a:p=1,q=2", "composite y = a"]
         );
     }
 
     #[test]
     fn all_and_families_stand_beside_measures() {
-        assert_eq!(
-            parse_list("family:norms, a , all").unwrap(),
-            [Item::Family("norms"), written("a", &[]), Item::All]
-        );
+        assert_eq!(read("family:norms, a , all"), ["family norms", "measure a", "all"]);
     }
 
     #[test]
@@ -166,13 +239,23 @@ mod tests {
             ("a:", "no `key=value`"),
             ("a:p", "no `key=value`"),
             ("a:p=", "no `key=value`"),
-            ("a:p=1,q=", "no `key=value`"),
-            ("a:p=1,=2", "no `key=value`"),
-            (":p=1", "no id"),
+            ("a:p=1,q=", "nothing here"),
+            ("a:p=1,=2", "`=` stands between"),
+            (":p=1", "`:` means nothing here"),
+            ("2 * x, y=3", "has no `:`"),
+            ("min(a, p=3)", "`=` stands between"),
         ] {
             let error = parse_list(text).unwrap_err();
             assert!(error.to_string().contains(reason), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn positions_count_characters_of_the_item() {
+        let error = parse_list("a, größe = 2 * (b").unwrap_err().to_string();
+        assert_eq!(error, "cannot read `größe = 2 * (b` at character 3: `ö` means nothing here");
+        let error = parse_list("a, x = 2 * (b").unwrap_err().to_string();
+        assert_eq!(error, "cannot read `x = 2 * (b` at character 9: this `(` is never closed");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Registration, names, parameters and lists.
 
 use pgdl_measure::{
-    Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind, Parameters,
-    Probe, Registry, RegistryError,
+    Asked, Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind,
+    Parameters, Probe, Registry, RegistryError,
 };
 
 struct Fixed(&'static MeasureInfo, f64);
@@ -164,4 +164,71 @@ fn a_measure_that_reads_what_it_did_not_declare_is_refused() {
     registry.add(&FIRST, |parameters| Ok(Box::new(Fixed(&FIRST, parameters.float("width")?)))).unwrap();
     let error = registry.resolve("first").unwrap_err();
     assert!(error.to_string().contains("does not declare"), "{error}");
+}
+
+fn mistakes(text: &str) -> String {
+    let error = registry().request(text).unwrap_err();
+    format!("{error} | {}", error.hint().unwrap_or_default())
+}
+
+#[test]
+fn a_request_names_what_is_asked_and_what_it_takes() {
+    let request = registry()
+        .request("best = 2*first/tuned:width=1.0,graph=rbf, second, min(first,second), tuned:width=1, second")
+        .unwrap();
+    let asked: Vec<String> = request
+        .asked
+        .iter()
+        .map(|asked| match asked {
+            Asked::Measure(spec) => spec.to_string(),
+            Asked::Composite(composite) => composite.to_string(),
+        })
+        .collect();
+    assert_eq!(
+        asked,
+        ["best = 2 * first / tuned:width=1", "second", "min(first, second)", "tuned:width=1"],
+        "in order, each once, canonically spelled"
+    );
+    let measures: Vec<String> = request.measures.iter().map(|one| one.spec.to_string()).collect();
+    assert_eq!(measures, ["first", "tuned:width=1", "second"], "each once");
+    let labels: Vec<String> = request.composites().map(|composite| composite.label()).collect();
+    assert_eq!(labels, ["best", "min(first, second)"]);
+}
+
+#[test]
+fn mistakes_in_composites_are_placed() {
+    assert_eq!(
+        mistakes("2 * (1 - frist)"),
+        "cannot read `2 * (1 - frist)` at character 10: unknown measure `frist` | did you mean `first`?"
+    );
+    assert_eq!(
+        mistakes("second, x = abs(tuned:width=7)"),
+        "cannot read `x = abs(tuned:width=7)` at character 9: measure `tuned`: parameter `width=7` is not legal: it takes a number from 0 to 2 | "
+    );
+    assert_eq!(mistakes("2 + 2"), "composite `2 + 2`: it has no measure in it | ");
+    assert_eq!(mistakes("first = 2 * second"), "composite `first = 2 * second`: `first` is a measure | ");
+    assert!(mistakes("ln = 2 * second").contains("reserved word"));
+    assert!(mistakes("Best = 2 * second").contains("snake_case"));
+    assert_eq!(
+        mistakes("x = first + second, x = first - second"),
+        "composite `x = first - second`: the name is taken by `x = first + second` | "
+    );
+    assert!(mistakes("x = first + second, x * 2").contains("unknown measure `x`"));
+    assert!(
+        registry().resolve("2 * first").unwrap_err().to_string().contains("only measures are possible here")
+    );
+    assert!(registry().resolve_list("first, x = 2 * first").is_err());
+}
+
+#[test]
+fn all_mistakes_of_a_list_are_told() {
+    assert_eq!(
+        mistakes("frist, tuned:width=7, family:exampels, secnd / first:p=1"),
+        "5 mistakes:\
+         \n  unknown measure `frist` (did you mean `first`?)\
+         \n  measure `tuned`: parameter `width=7` is not legal: it takes a number from 0 to 2\
+         \n  unknown measure family `exampels` (did you mean `examples`?)\
+         \n  cannot read `secnd / first:p=1` at character 1: unknown measure `secnd` (did you mean `second`?)\
+         \n  cannot read `secnd / first:p=1` at character 9: measure `first` has no parameter `p` (it takes no parameters) | "
+    );
 }
