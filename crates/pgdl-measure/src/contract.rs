@@ -35,11 +35,62 @@ const ROUNDING: f64 = 1e-9;
 /// The factor of the changes that invariances are about. No power of two: those would hide rounding.
 const FACTOR: f64 = 1.7;
 
+/// What a measure promises: the parts of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Promise {
+    /// It says all that the reference page holds, in the form that it asks for.
+    Documentation,
+    /// It has a finite value on a tiny network, and fails on none.
+    Values,
+    /// It gives the same bits again, whatever ran before it on the same probe.
+    Determinism,
+    /// Its value does not depend on how many samples pass at a time.
+    BatchIndependence,
+    /// It depends on the seed, on labels and on what zoos may lack exactly as it declares.
+    Needs,
+    /// It counts its passes as its cost says.
+    Cost,
+    /// When time is up it says so, or has a value.
+    Deadline,
+    /// It answers to changes of the network as it declares.
+    Invariances,
+}
+
+impl Promise {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Promise; 8] = [
+        Promise::Documentation,
+        Promise::Values,
+        Promise::Determinism,
+        Promise::BatchIndependence,
+        Promise::Needs,
+        Promise::Cost,
+        Promise::Deadline,
+        Promise::Invariances,
+    ];
+
+    /// In a word or two.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Promise::Documentation => "documentation",
+            Promise::Values => "finite values",
+            Promise::Determinism => "determinism",
+            Promise::BatchIndependence => "batch independence",
+            Promise::Needs => "declared needs",
+            Promise::Cost => "counted cost",
+            Promise::Deadline => "deadline",
+            Promise::Invariances => "invariances",
+        }
+    }
+}
+
 /// A promise that a measure does not keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The measure, in its canonical spelling.
     pub measure: String,
+    /// Which promise.
+    pub promise: Promise,
     /// What is wrong, and on which network.
     pub what: String,
 }
@@ -69,9 +120,25 @@ pub fn describe(violations: &[Violation]) -> String {
 /// # Errors
 /// The tiny networks cannot be made: libtorch does not work here.
 pub fn check(registry: &Registry) -> Result<Vec<Violation>, MeasureError> {
-    let mut violations: Vec<Violation> = registry.infos().flat_map(documentation::check).collect();
+    check_measures(registry, &registry.infos().collect::<Vec<_>>())
+}
+
+/// As [`check`], of one measure alone.
+///
+/// # Errors
+/// As [`check`], and where the registry has no measure of this id.
+pub fn check_one(registry: &Registry, id: &str) -> Result<Vec<Violation>, MeasureError> {
+    let info = registry.info(id).map_err(|error| MeasureError::Failed(error.to_string()))?;
+    check_measures(registry, &[info])
+}
+
+fn check_measures(
+    registry: &Registry,
+    infos: &[&'static MeasureInfo],
+) -> Result<Vec<Violation>, MeasureError> {
+    let mut violations: Vec<Violation> = infos.iter().flat_map(|info| documentation::check(info)).collect();
     let specimens = tiny_networks()?;
-    let all = specs(registry).iter().map(|text| resolve(registry, text)).collect::<Result<Vec<_>, _>>()?;
+    let all = specs(infos).iter().map(|text| resolve(registry, text)).collect::<Result<Vec<_>, _>>()?;
     for resolved in &all {
         let mut report = Report { measure: resolved.spec.to_string(), violations: &mut violations };
         check_values(resolved, &specimens, &mut report)?;
@@ -90,15 +157,15 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn add(&mut self, what: impl Into<String>) {
-        self.violations.push(Violation { measure: self.measure.clone(), what: what.into() });
+    fn add(&mut self, promise: Promise, what: impl Into<String>) {
+        self.violations.push(Violation { measure: self.measure.clone(), promise, what: what.into() });
     }
 }
 
 /// Every measure with its defaults, and with each other word of each of its choices.
-fn specs(registry: &Registry) -> Vec<String> {
+fn specs(infos: &[&'static MeasureInfo]) -> Vec<String> {
     let mut specs = Vec::new();
-    for info in registry.infos() {
+    for info in infos {
         specs.push(info.id.to_string());
         for parameter in info.parameters {
             if let ParameterKind::Choice { default, options } = parameter.kind {
@@ -160,36 +227,43 @@ fn check_values(
         match &first.outcome {
             Ok(_) => values += 1,
             Err(MeasureError::Undefined(_)) => {}
-            Err(error) => report.add(format!(
-                "is {} on {name}, which has all that a measure may need: {error}",
-                error.status()
-            )),
+            Err(error) => report.add(
+                Promise::Values,
+                format!("is {} on {name}, which has all that a measure may need: {error}", error.status()),
+            ),
         }
         passes += first.passes.forward + first.passes.backward + first.passes.hvp;
         if !same(&first, &evaluate(specimen.input(), resolved)?) {
-            report.add(format!("gives another value on {name} the second time"));
+            report.add(Promise::Determinism, format!("gives another value on {name} the second time"));
         }
         let whole = value(in_double(specimen)?, resolved)?;
         for batch_size in [1, 7] {
             let parts = value(ProbeInput { batch_size, ..in_double(specimen)? }, resolved)?;
             if !close(whole, parts) {
-                report.add(format!(
-                    "depends on the batch size on {name}: {whole:?} at once, {parts:?} by {batch_size}"
-                ));
+                report.add(
+                    Promise::BatchIndependence,
+                    format!(
+                        "depends on the batch size on {name}: {whole:?} at once, {parts:?} by {batch_size}"
+                    ),
+                );
             }
         }
         let late = ProbeInput { deadline: Some(Instant::now()), ..specimen.input() };
         if let Err(error @ (MeasureError::Failed(_) | MeasureError::Unavailable(_))) =
             evaluate(late, resolved)?.outcome
         {
-            report.add(format!("is {} on {name} when time is up: {error}", error.status()));
+            report
+                .add(Promise::Deadline, format!("is {} on {name} when time is up: {error}", error.status()));
         }
     }
     if values == 0 {
-        report.add("has no value on any of the tiny networks");
+        report.add(Promise::Values, "has no value on any of the tiny networks");
     }
     if (passes > 0.0) != names_passes(info) {
-        report.add(format!("counts {passes} passes in all, but its cost is given as `{}`", info.cost));
+        report.add(
+            Promise::Cost,
+            format!("counts {passes} passes in all, but its cost is given as `{}`", info.cost),
+        );
     }
     Ok(())
 }
@@ -226,22 +300,25 @@ fn check_dependence(
             let what = need.describe();
             match (info.needs(need), &lacking.outcome) {
                 (true, Err(MeasureError::Unavailable(_))) => {}
-                (true, _) => report.add(format!("does not say `unavailable` on {name} without {what}")),
+                (true, _) => {
+                    report.add(Promise::Needs, format!("does not say `unavailable` on {name} without {what}"))
+                }
                 (false, _) if same(&reference, &lacking) => {}
-                (false, _) => report.add(format!("depends on {what} on {name}, which it does not declare")),
+                (false, _) => report
+                    .add(Promise::Needs, format!("depends on {what} on {name}, which it does not declare")),
             }
         }
         if !info.needs(Need::Labels) {
             let mut input = specimen.input();
             input.train.labels = rotated(&input.train.labels, specimen.classes)?;
             if !same(&reference, &evaluate(input, resolved)?) {
-                report.add(format!("depends on labels on {name}, which it does not declare"));
+                report.add(Promise::Needs, format!("depends on labels on {name}, which it does not declare"));
             }
         }
     }
     match (info.stochastic, seed_matters) {
-        (true, false) => report.add("is declared stochastic, but the seed changes nothing"),
-        (false, true) => report.add("depends on the seed, but is not declared stochastic"),
+        (true, false) => report.add(Promise::Needs, "is declared stochastic, but the seed changes nothing"),
+        (false, true) => report.add(Promise::Needs, "depends on the seed, but is not declared stochastic"),
         _ => {}
     }
     Ok(())
@@ -284,14 +361,17 @@ fn check_invariances(
                 }
             };
             if !close(expected, after) {
-                report.add(format!(
+                report.add(Promise::Invariances, format!(
                     "{change} by {FACTOR} on {}: {before:?} becomes {after:?}, not {expected:?} ({word}) as declared",
                     specimen.name
                 ));
             }
         }
         if effect == Effect::Changes && !changed {
-            report.add(format!("{change} is declared to change the value, but does so on no network"));
+            report.add(
+                Promise::Invariances,
+                format!("{change} is declared to change the value, but does so on no network"),
+            );
         }
     }
     Ok(())
@@ -308,20 +388,29 @@ fn check_order(
         let backwards = Probe::new(specimen.input())?;
         let mut together: Vec<(usize, Evaluation)> =
             all.iter().map(|resolved| forwards.evaluate(resolved)).enumerate().collect();
-        together
-            .extend(all.iter().enumerate().rev().map(|(at, resolved)| (at, backwards.evaluate(resolved))));
+        // A second time on the same probe: whoever changed a shared quantity meets it again.
+        for probe in [&forwards, &backwards] {
+            together
+                .extend(all.iter().enumerate().rev().map(|(at, resolved)| (at, probe.evaluate(resolved))));
+        }
         for (at, evaluation) in together {
             let resolved = &all[at];
             let alone = evaluate(specimen.input(), resolved)?;
             let mut report = Report { measure: resolved.spec.to_string(), violations };
             if !same(&alone, &evaluation) {
-                report.add(format!("depends on the measures that ran before it on {}", specimen.name));
+                report.add(
+                    Promise::Determinism,
+                    format!("depends on the measures that ran before it on {}", specimen.name),
+                );
             }
             if alone.passes != evaluation.passes {
-                report.add(format!(
-                    "costs {:?} alone and {:?} after others on {}",
-                    alone.passes, evaluation.passes, specimen.name
-                ));
+                report.add(
+                    Promise::Cost,
+                    format!(
+                        "costs {:?} alone and {:?} after others on {}",
+                        alone.passes, evaluation.passes, specimen.name
+                    ),
+                );
             }
         }
     }

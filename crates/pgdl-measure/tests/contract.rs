@@ -161,3 +161,30 @@ fn wrong_invariances_are_found() {
     assert_eq!(violations(homogeneous(1.0), margin), "");
     found(&violations(homogeneous(2.0), margin), "in proportion");
 }
+
+#[test]
+fn a_shared_quantity_that_is_changed_in_place_is_found() {
+    let text = violations(HONEST, |probe| {
+        let losses = probe.get(&Losses)?;
+        let mean = losses.f_mean(Kind::Double)?.f_double_value(&[])?;
+        let _ = losses.shallow_clone().f_add_scalar_(1.0)?;
+        Ok(Measured::value(mean))
+    });
+    found(&text, "depends on the measures that ran before");
+}
+
+#[test]
+fn a_violation_says_which_promise_is_broken_and_one_measure_can_be_checked_alone() {
+    const BROKEN: MeasureInfo = MeasureInfo { id: "broken", paper: "", ..HONEST };
+    let mut registry = Registry::new();
+    for info in [&HONEST, &BROKEN] {
+        registry.add(info, move |_| Ok(Box::new(Example(info, mean_loss)))).unwrap();
+    }
+    let promises = |violations: Vec<contract::Violation>| -> Vec<contract::Promise> {
+        violations.iter().map(|violation| violation.promise).collect()
+    };
+    assert_eq!(promises(contract::check_one(&registry, "example").unwrap()), []);
+    let broken = contract::check_one(&registry, "broken").unwrap();
+    assert_eq!(promises(broken), [contract::Promise::Documentation]);
+    assert!(contract::check_one(&registry, "absent").is_err());
+}

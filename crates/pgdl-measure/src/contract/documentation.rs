@@ -1,6 +1,6 @@
 //! Complete documentation.
 
-use crate::contract::Violation;
+use crate::contract::{Promise, Violation};
 use crate::explain;
 use crate::info::{MeasureInfo, Need};
 use crate::registry::is_snake_case;
@@ -8,7 +8,9 @@ use crate::registry::is_snake_case;
 /// What is missing or malformed in what a measure says of itself.
 pub(super) fn check(info: &'static MeasureInfo) -> Vec<Violation> {
     let mut found = Vec::new();
-    let mut add = |what: String| found.push(Violation { measure: info.id.to_string(), what });
+    let mut add = |what: String| {
+        found.push(Violation { measure: info.id.to_string(), promise: Promise::Documentation, what });
+    };
     for name in
         [info.id, info.family].into_iter().chain(info.parameters.iter().map(|parameter| parameter.name))
     {
