@@ -1,5 +1,6 @@
 //! An architecture with its tensors, and the passes through it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
@@ -233,7 +234,19 @@ impl Network {
     ) -> Result<Tensor> {
         self.check_batch(x, &self.plan.architecture.input_shape)?;
         let x = x.f_contiguous()?;
-        self.run(0, Some(&x), Vec::new(), mode, observe)
+        let last = self.plan.architecture.nodes.len().saturating_sub(1);
+        self.run(0..=last, Some(&x), Vec::new(), mode, observe)
+    }
+
+    /// A node's output `[N, …]` for a batch `[N, …input_shape]`; the nodes after it are not run.
+    pub fn forward_to(&self, node: usize, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let nodes = self.plan.architecture.nodes.len();
+        if node >= nodes {
+            return Err(NetworkError::NoSuchNode { index: node, nodes });
+        }
+        self.check_batch(x, &self.plan.architecture.input_shape)?;
+        let x = x.f_contiguous()?;
+        self.run(0..=node, Some(&x), Vec::new(), mode, &mut |_, _| Ok(()))
     }
 
     /// The rest of the network, from a node's output `[N, …]` on. The node must be a
@@ -260,20 +273,22 @@ impl Network {
         self.check_batch(activation, &self.plan.shapes[node])?;
         let mut values: Vec<Option<Tensor>> = std::iter::repeat_with(|| None).take(node).collect();
         values.push(Some(activation.f_contiguous()?));
-        self.run(node + 1, None, values, mode, observe)
+        self.run(node + 1..=nodes.len() - 1, None, values, mode, observe)
     }
 
-    /// Runs the nodes from `first` on, given the network's input and the values of earlier nodes.
+    /// Runs a range of nodes, given the network's input and the values of earlier nodes: the last one's output.
     fn run(
         &self,
-        first: usize,
+        range: RangeInclusive<usize>,
         x: Option<&Tensor>,
         mut values: Vec<Option<Tensor>>,
         mode: Mode,
         observe: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        let nodes = &self.plan.architecture.nodes;
-        for (i, node) in nodes.iter().enumerate().skip(first) {
+        for (i, node) in self.plan.architecture.nodes.iter().enumerate() {
+            if !range.contains(&i) {
+                continue;
+            }
             let inputs: Vec<&Tensor> = node
                 .inputs
                 .iter()

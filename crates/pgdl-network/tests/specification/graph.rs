@@ -134,6 +134,25 @@ fn the_rest_from_each_cut_point_gives_the_same_output() {
     }
 }
 
+#[test]
+fn the_first_part_alone_gives_each_nodes_output() {
+    let network = with_values(resnet18([2, 3, 4, 5], 3));
+    let x = tensor(&[2, 32, 32, 3], 31);
+    let mut outputs = Vec::new();
+    network
+        .forward_observed(&x, Mode::Evaluate, &mut |_, output| {
+            outputs.push(output.shallow_clone());
+            Ok(())
+        })
+        .expect("a forward pass");
+    for (i, expected) in outputs.iter().enumerate() {
+        let found = network.forward_to(i, &x, Mode::Evaluate).expect("a part of the pass");
+        assert_eq!(vector(&found), vector(expected), "to {}", network.architecture().nodes[i].name);
+    }
+    assert!(network.forward_to(outputs.len(), &x, Mode::Evaluate).is_err());
+    assert!(network.forward_to(0, &tensor(&[2, 32, 32, 1], 31), Mode::Evaluate).is_err());
+}
+
 /// A cut point by definition: with the node taken away, no path leads from the input to the output.
 #[test]
 fn cut_points_are_those_of_the_definition() {
