@@ -4,6 +4,7 @@
 //! [`Build`] turns it into a zoo in PGDL's layout, one process per network. [`train::train`] is the loop
 //! itself.
 
+mod batches;
 pub mod build;
 pub mod error;
 pub mod family;

@@ -164,6 +164,24 @@ pub enum Decay {
     Cosine,
 }
 
+/// Random changes of the images of each training batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augmentation {
+    /// None.
+    #[default]
+    None,
+    /// What is standard on CIFAR-10 (He et al. 2016, Section 4.2): an image is mirrored left to right with probability ½, and
+    /// moved by −4 … 4 pixels in each direction, zeros moving in.
+    Standard,
+}
+
+impl Augmentation {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// How networks are trained. The settings `lr`, `bs` and `weight_decay` are not here, since they may be axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,6 +206,10 @@ pub struct Training {
     /// Distribution of initial kernels; biases start at 0.
     #[serde(default)]
     pub initializer: Initial,
+    /// Random changes of the training images. Metrics are those of the images as they are.
+    // Not written where there is none, so that older recipes keep their digests.
+    #[serde(default, skip_serializing_if = "Augmentation::is_none")]
+    pub augmentation: Augmentation,
     /// Training ends after this many epochs at the latest.
     pub max_epochs: u32,
     /// Training ends after the first epoch in which the cross-entropy of the training sample, of the network as it would be
@@ -249,6 +271,10 @@ impl Recipe {
         self.check_grid()?;
         // Every network of the grid must exist: families check how their settings fit together.
         let (shape, classes) = self.input()?;
+        if self.training.augmentation != Augmentation::None && shape.len() != 3 {
+            let message = format!("training.augmentation takes images [H, W, C], not inputs {shape:?}");
+            return Err(TrainError::Recipe(message));
+        }
         let mut normalized = false;
         for id in self.ids() {
             let architecture = self.family.architecture(&self.settings(id)?, &shape, classes)?;

@@ -7,6 +7,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use tch::{COptimizer, Device, Kind, Reduction, Tensor};
 
+use crate::batches::Batches;
 use crate::error::{Result, TrainError};
 use crate::recipe::{Decay, Method, Precision, Recipe, Training};
 use crate::settings::Settings;
@@ -92,10 +93,12 @@ pub fn train(
     let network = initial.to_device(device)?.trainable()?;
     let mut optimizer = optimizer(plan, &settings, &network)?;
     let schedule = Schedule::new(plan, &settings, train.len())?;
+    let augmentation = ChaCha20Rng::seed_from_u64(recipe.seed_of(id, "augmentation")?);
+    let mut batches = Batches::new(plan.augmentation, &sample, augmentation)?;
     let mut step = 0;
     for epoch in 1..=plan.max_epochs {
         let order = permutation(train.len(), &mut generator);
-        let running_loss = one_epoch(&network, &mut optimizer, &sample, &order, &schedule, &mut step)?;
+        let running_loss = one_epoch(&network, &mut optimizer, &mut batches, &order, &schedule, &mut step)?;
         if !running_loss.is_finite() {
             return Err(TrainError::Diverged { id, epoch, loss: running_loss });
         }
@@ -162,11 +165,11 @@ fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Resu
 }
 
 /// A sample on the device, its inputs in the kind of numbers that passes use.
-struct Sample {
-    inputs: Tensor,
-    labels: Tensor,
-    kind: Kind,
-    len: usize,
+pub(crate) struct Sample {
+    pub(crate) inputs: Tensor,
+    pub(crate) labels: Tensor,
+    pub(crate) kind: Kind,
+    pub(crate) len: usize,
 }
 
 impl Sample {
@@ -193,7 +196,7 @@ fn rounded(network: &Network, precision: Precision) -> Result<Network> {
 fn one_epoch(
     network: &Network,
     optimizer: &mut COptimizer,
-    sample: &Sample,
+    batches: &mut Batches<'_>,
     order: &[i64],
     schedule: &Schedule,
     step: &mut u64,
@@ -202,11 +205,9 @@ fn one_epoch(
     let mut total = Tensor::f_zeros([1], (Kind::Double, device))?;
     for batch in order.chunks(schedule.batch) {
         optimizer.set_learning_rate(schedule.learning_rate(*step))?;
-        let batch = Tensor::f_from_slice(batch)?.f_to_device(device)?;
-        let x = sample.inputs.f_index_select(0, &batch)?;
-        let y = sample.labels.f_index_select(0, &batch)?;
+        let (x, y) = batches.take(batch)?;
         // Gradients pass through the conversion to the 32-bit leaves.
-        let logits = network.to_kind(sample.kind)?.forward(&x, Mode::Train)?.f_to_kind(Kind::Float)?;
+        let logits = network.to_kind(x.kind())?.forward(&x, Mode::Train)?.f_to_kind(Kind::Float)?;
         let loss = cross_entropy(&logits, &y, Reduction::Mean)?;
         optimizer.zero_grad()?;
         loss.f_backward()?;
@@ -282,7 +283,7 @@ fn permutation(count: usize, generator: &mut ChaCha20Rng) -> Vec<i64> {
 }
 
 /// Uniform in `0..bound`, by rejection: no remainder is favoured.
-fn below(bound: u64, generator: &mut ChaCha20Rng) -> u64 {
+pub(crate) fn below(bound: u64, generator: &mut ChaCha20Rng) -> u64 {
     let zone = u64::MAX - u64::MAX % bound;
     loop {
         let draw = generator.next_u64();

@@ -190,6 +190,12 @@ mod tests {
             assert_eq!(architecture.parameter_count().unwrap(), inner + 512 * 3 * blocks + 10);
             assert_eq!(kinds(&architecture).last(), Some(&"GlobalAveragePooling2D"));
         }
+        let strided =
+            build(Family::Nin, &[("depth", 9.0), ("conv", 4.0), ("stride", 2.0)], &[28, 28, 1]).unwrap();
+        // 28 → 14 by the stride, → 7 by the pooling; 7 is odd, so that nothing is pooled before the third block.
+        let sides: Vec<i64> =
+            strided.shapes().unwrap().iter().filter(|shape| shape.len() == 3).map(|shape| shape[0]).collect();
+        assert_eq!((sides[0], sides.iter().min()), (14, Some(&7)));
         assert!(build(Family::Nin, &[("depth", 7.0)], &[32, 32, 3]).is_err());
         assert!(build(Family::Nin, &[("depth", 6.0)], &[32]).is_err());
         gives_logits(build(Family::Nin, &[("depth", 12.0), ("conv", 5.0)], &[28, 28, 1]).unwrap());
