@@ -5,6 +5,8 @@
 
 use crate::info::{Effect, MeasureInfo};
 use crate::parameter::ParameterInfo;
+use crate::request::{Composite, Request};
+use crate::spec::MeasureSpec;
 
 /// Columns of the plain text, indentation included.
 const WIDTH: usize = 88;
@@ -91,6 +93,68 @@ pub fn markdown(info: &MeasureInfo) -> String {
     }
     out
 }
+
+/// Plain text about everything that was asked for: of a composite its expression and how its values come about, then
+/// every measure that is asked for or is in a composite.
+pub fn request_text(request: &Request) -> String {
+    let composites = request.composites().map(|composite| {
+        let mut out = format!("{} (composite)\n", composite.label());
+        for (heading, lines) in composite_sections(composite, request) {
+            out.push_str(&format!("\n{heading}\n"));
+            for line in lines.iter().flat_map(|line| wrapped(line, WIDTH - 2)) {
+                out.push_str(&format!("  {line}\n"));
+            }
+        }
+        out
+    });
+    let measures = request.measures.iter().map(|resolved| text(resolved.measure.info()));
+    composites.chain(measures).collect::<Vec<_>>().join("\n")
+}
+
+/// As [`request_text`], in Markdown.
+pub fn request_markdown(request: &Request) -> String {
+    let composites = request.composites().map(|composite| {
+        let mut out = format!("## `{}`\n\n_composite_\n", composite.label());
+        for (heading, lines) in composite_sections(composite, request) {
+            out.push_str(&format!("\n### {heading}\n\n{}\n", lines.join("\n")));
+        }
+        out
+    });
+    let measures = request.measures.iter().map(|resolved| markdown(resolved.measure.info()));
+    composites.chain(measures).collect::<Vec<_>>().join("\n")
+}
+
+/// Headings with the lines under them.
+fn composite_sections(composite: &Composite, request: &Request) -> Vec<(&'static str, Vec<String>)> {
+    let ingredients = composite.expression.ingredients();
+    let measure = |spec: &MeasureSpec| request.measures.iter().find(|resolved| resolved.spec == *spec);
+    let infos = || ingredients.iter().filter_map(|spec| Some((spec, measure(spec)?.measure.info())));
+    let mut needed: Vec<&str> = Vec::new();
+    for need in infos().flat_map(|(_, info)| info.needs).map(|need| need.describe()) {
+        if !needed.contains(&need) {
+            needed.push(need);
+        }
+    }
+    if needed.is_empty() {
+        needed.push("the network alone");
+    }
+    let each = |what: fn(&MeasureInfo) -> &str| {
+        infos().map(|(spec, info)| format!("{spec}: {}", what(info))).collect::<Vec<String>>()
+    };
+    vec![
+        ("Expression", vec![composite.expression.to_string()]),
+        ("Measures", each(|info| info.title)),
+        ("Needs", vec![needed.join(", ")]),
+        ("Cost", each(|info| info.cost)),
+        ("Behaviour", vec![COMPOSITES.to_string()]),
+    ]
+}
+
+/// How the values of composites come about.
+const COMPOSITES: &str = "Computed from the records of its measures, each evaluated once. Where a measure has no value, \
+    the composite has none, for the same reason; it is undefined where an operation has no value, such as a division \
+    by zero. Its standard error is the delta method's, √Σ (∂/∂xᵢ)² seᵢ², with the measures' errors taken as \
+    independent.";
 
 /// The words of `line` in lines of at most `width` characters, but for words that are longer.
 fn wrapped(line: &str, width: usize) -> Vec<String> {

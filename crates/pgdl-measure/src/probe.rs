@@ -354,6 +354,11 @@ impl Probe {
         self.shared.count(Counts { hvp: samples.unsigned_abs(), ..Counts::default() });
     }
 
+    /// Passes over the sample that were made so far, each once, whoever needed them.
+    pub fn passes(&self) -> Passes {
+        self.shared.passes(self.sample_size())
+    }
+
     /// A shared quantity: computed on first use, kept for every later one.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 //! the measures.
 
 use std::any::{Any, TypeId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Instant;
@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     kept: RefCell<Vec<Kept>>,
     position: RefCell<HashMap<Key, usize>>,
     scopes: RefCell<Vec<Scope>>,
+    /// All that was counted, whoever needs it.
+    total: Cell<Counts>,
 }
 
 #[derive(Debug)]
@@ -129,9 +131,17 @@ impl Shared {
 
     /// Counts samples to the innermost scope.
     pub fn count(&self, counts: Counts) {
+        let mut total = self.total.get();
+        total += counts;
+        self.total.set(total);
         if let Some(scope) = self.scopes.borrow_mut().last_mut() {
             scope.counts += counts;
         }
+    }
+
+    /// All that was counted so far, in passes over `sample_size` samples.
+    pub fn passes(&self, sample_size: usize) -> Passes {
+        self.total.get().passes(sample_size)
     }
 
     pub fn get<Q: Quantity>(&self, quantity: &Q, probe: &Probe) -> Result<Rc<Q::Value>, MeasureError> {
