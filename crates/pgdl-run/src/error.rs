@@ -103,6 +103,14 @@ pub enum RunError {
         /// A way out, if there is one.
         hint: Option<String>,
     },
+    /// SLURM is not there, or refuses.
+    #[error("{message}")]
+    Scheduler {
+        /// What was asked of it, and what it said.
+        message: String,
+        /// A way out, if there is one.
+        hint: Option<String>,
+    },
     /// Signal handlers cannot be set.
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
@@ -125,9 +133,10 @@ impl RunError {
             RunError::Shard { .. } => Some("write it I/N with 1 ≤ I ≤ N, as in 2/8".to_owned()),
             RunError::Zoo(error) => error.hint(),
             RunError::Registry(error) => error.hint(),
-            RunError::Worker { hint, .. } | RunError::Data { hint, .. } | RunError::Device { hint, .. } => {
-                hint.clone()
-            }
+            RunError::Worker { hint, .. }
+            | RunError::Data { hint, .. }
+            | RunError::Device { hint, .. }
+            | RunError::Scheduler { hint, .. } => hint.clone(),
             RunError::UnknownNetwork { zoo, .. } => Some(format!("`pgdl zoo info {zoo}` lists its networks")),
             RunError::Unwritable { .. } | RunError::Spawn { .. } | RunError::Signals(_) => None,
         }

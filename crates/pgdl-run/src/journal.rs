@@ -13,6 +13,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::compressed;
 use crate::error::{Result, RunError};
 use crate::record::{LineError, Record};
 
@@ -36,13 +37,18 @@ pub struct Contents {
     pub half_written: bool,
 }
 
-/// Reads a records file without changing it.
+/// Reads a records file without changing it; compressed ones ([`crate::write_compressed`]) are told by their content.
 ///
 /// # Errors
-/// [`RunError::Storage`] if the file cannot be read, [`RunError::NewerSchema`] if a line comes from a later version.
+/// [`RunError::Storage`] if the file cannot be read, [`RunError::NewerSchema`] if a line comes from a later version,
+/// [`RunError::Data`] if a compressed file is damaged.
 pub fn read_records(path: &Path) -> Result<Contents> {
-    let file = File::open(path).map_err(|source| RunError::storage("open", path, source))?;
-    let length = file.metadata().map_err(|source| RunError::storage("read", path, source))?.len();
+    let failed = |source| RunError::storage("read", path, source);
+    let mut file = File::open(path).map_err(|source| RunError::storage("open", path, source))?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length >= 2 && compressed::is_compressed(&mut file).map_err(failed)? {
+        return compressed::read(file, path);
+    }
     let mut scan = Scan::default();
     scan.read(&file, length, path)?;
     let half_written = scan.offset < length;
@@ -51,11 +57,11 @@ pub fn read_records(path: &Path) -> Result<Contents> {
 
 /// How far a file has been read, and what was found since the last look.
 #[derive(Debug, Default)]
-struct Scan {
+pub(crate) struct Scan {
     offset: u64,
     lines: u64,
-    records: Vec<Record>,
-    damaged: Vec<DamagedLine>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) damaged: Vec<DamagedLine>,
 }
 
 impl Scan {
@@ -71,13 +77,14 @@ impl Scan {
             if line.last() != Some(&b'\n') {
                 return Ok(());
             }
-            self.lines += 1;
-            self.offset += line.len() as u64;
             self.take_line(&line, path)?;
         }
     }
 
-    fn take_line(&mut self, line: &[u8], path: &Path) -> Result<()> {
+    /// Takes one whole line.
+    pub(crate) fn take_line(&mut self, line: &[u8], path: &Path) -> Result<()> {
+        self.lines += 1;
+        self.offset += line.len() as u64;
         let parsed = match std::str::from_utf8(line) {
             Ok(text) if text.trim().is_empty() => return Ok(()),
             Ok(text) => Record::from_line(text),

@@ -13,12 +13,14 @@
 //! [`execute`] otherwise.
 
 mod budget;
+mod compressed;
 mod error;
 mod execute;
 mod folder;
 mod interrupt;
 mod journal;
 mod libtorch;
+mod machine;
 mod memory;
 mod merge;
 mod panics;
@@ -29,17 +31,20 @@ mod protocol;
 mod record;
 mod shard;
 mod slot;
+pub mod slurm;
 mod stdio;
 mod utc;
 mod worker;
 
 pub use budget::{Budget, BudgetUnit};
+pub use compressed::{to_compressed, write_compressed};
 pub use error::{Result, RunError};
 pub use execute::{End, ExecuteOptions, Summary, execute};
 pub use folder::{Claim, RECORDS_FILE, RUNS_DIR_VARIABLE, RunContext, RunFolder};
 pub use interrupt::Interrupt;
 pub use journal::{Contents, DamagedLine, Journal, read_records};
 pub use libtorch::libtorch_version;
+pub use machine::processor_name;
 pub use merge::{Merged, merge};
 pub use pgdl_measure::{Detail, LayerDetail, Passes};
 pub use plan::{Plan, PlanOptions, Question, Reuse, Subject, ZooIdentity};
