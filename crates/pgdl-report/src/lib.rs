@@ -6,16 +6,20 @@
 //! ([`Predictions`]) or from CSV and Parquet tables ([`TableSpec`]).
 
 mod columns;
+pub mod compare;
 pub mod competition;
 pub mod error;
 #[cfg(test)]
 mod example;
 pub mod export;
 pub mod leaderboard;
+pub mod manifest;
 pub mod population;
 pub mod predictions;
+pub mod published;
 mod quiet_panics;
 pub mod ranking;
+pub mod reproduce;
 pub mod score_report;
 mod score_table;
 pub mod table;
@@ -23,13 +27,17 @@ mod text;
 pub mod value_table;
 pub mod values;
 
+pub use compare::{Committed, Comparison, Difference};
 pub use competition::ScoresFile;
 pub use error::{ReportError, Result};
 pub use export::{ExportFormat, export_records, record_frame};
 pub use leaderboard::{Leaderboard, Statistic};
+pub use manifest::{Level, Manifest, ManifestZoo, Tolerance};
 pub use population::{GapKind, Population, PopulationNetwork};
 pub use predictions::{Prediction, Predictions, predict_file};
+pub use published::{Published, PublishedComparison, PublishedRow};
 pub use ranking::ranking;
+pub use reproduce::{RECORDS_ARCHIVE, Results, ScoredZoo};
 pub use score_report::{
     CompetitionTotal, MeasureScore, SCORE_REPORT_SCHEMA, ScoreReport, score_report_schema,
 };
