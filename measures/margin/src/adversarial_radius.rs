@@ -18,7 +18,7 @@ pub struct AdversarialRadius {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "adversarial_radius",
     family: "margin",
-    version: 1,
+    version: 2,
     title: "The negative of the mean distance from an input to the nearest point that the network takes for another \
             class.",
     formula: "−(1/m) Σᵢ ±‖rᵢ‖₂,  r ← r − m_k ∇m_k / ‖∇m_k‖² at xᵢ + r until the class changes,  m_k = f_y − f_k, k the \
@@ -29,7 +29,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             networks, algorithm 2",
     needs: &[Need::Labels],
     cost: "each step m/n F and C · m/n backward passes (1 B = F + one backward pass) over the samples still on \
-           their way, m = 500; few steps suffice in piecewise linear networks",
+           their way, m = 250; few steps suffice in piecewise linear networks",
     invariances: Invariances::ALL,
     behaviour: "Exact on linear networks: min over k of |f_y − f_k| / ‖w_y − w_k‖₂. Elsewhere the length of a path that \
                 leads across the boundary, an estimate from above. A misclassified sample walks to the boundary \
@@ -42,7 +42,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     parameters: &[
         ParameterInfo {
             name: "samples",
-            kind: ParameterKind::Integer { default: 500, min: 1, max: i64::MAX },
+            kind: ParameterKind::Integer { default: 250, min: 1, max: i64::MAX },
             doc: "number m of samples, the first ones; all when there are fewer",
         },
         ParameterInfo {

@@ -83,8 +83,7 @@ impl Measure for ConstrainedMargin {
             0 => elbow(&components.strengths),
             given => given.min(components.strengths.len()),
         };
-        let basis = components.directions.f_narrow(1, 0, count as i64)?;
-        let basis = basis.f_to_kind(probe.kind())?.f_to_device(probe.device())?;
+        let basis = components.directions(count)?.f_to_kind(probe.kind())?.f_to_device(probe.device())?;
         let search = BoundarySearch {
             samples: self.samples,
             steps: self.steps,

@@ -40,8 +40,9 @@ pub(crate) fn slopes(logits: &Tensor, labels: &Tensor, places: &[&Tensor]) -> Re
 
 /// The Euclidean norm of each row, summed in f64.
 pub(crate) fn row_norms(rows: &Tensor) -> Result<Vec<f64>, MeasureError> {
-    let rows = rows.f_detach()?.f_flatten(1, -1)?.f_to_kind(Kind::Double)?;
-    Ok(Vec::<f64>::try_from(&rows.f_square()?.f_sum_dim_intlist(1, false, None)?.f_sqrt()?)?)
+    let rows = rows.f_detach()?.f_flatten(1, -1)?;
+    let norms = rows.f_norm_scalaropt_dim_dtype(2.0, [1i64].as_slice(), false, Kind::Double)?;
+    Ok(Vec::<f64>::try_from(&norms)?)
 }
 
 /// Margin over gradient norm for each sample that has a gradient. Without one there is no distance to first order:

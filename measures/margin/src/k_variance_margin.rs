@@ -16,12 +16,12 @@ pub(crate) const PARAMETERS: &[ParameterInfo] = &[
     ParameterInfo {
         name: "samples",
         kind: ParameterKind::Integer { default: 200, min: 2, max: 10_000 },
-        doc: "most samples 2k of a class in one draw",
+        doc: "most samples 2k of a class, its first ones",
     },
     ParameterInfo {
         name: "draws",
-        kind: ParameterKind::Integer { default: 4, min: 2, max: 10_000 },
-        doc: "number of draws of two halves per class",
+        kind: ParameterKind::Integer { default: 8, min: 2, max: 10_000 },
+        doc: "how often these samples are halved at random",
     },
 ];
 

@@ -19,17 +19,17 @@ pub struct KvGnMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "kv_gn_margin",
     family: "margin",
-    version: 1,
+    version: 2,
     title: "The negative of the median first-order distance to the decision boundary in a representation, divided by \
             the k-variance of each class there.",
     formula: "−median of {(f_y − f_j)(xᵢ) / ‖∇_h(f_y − f_j)(xᵢ)‖₂} / Σ_c w_c · Var_k(h | c),  Var_k(h | c) = E W₁(A, B)",
     shapes: "f: [n, C] logits; j: the strongest class but y; h: [n, …] the representation chosen by `layer`; A, B: \
-             disjoint random sets of k samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for \
+             the random halves of the first 2k samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for \
              Euclidean distances",
     paper: "Chuang, Mroueh, Greenewald, Torralba, Jegelka 2021, Measuring Generalization with Optimal Transport: \
             kV-GN-Margin",
     needs: &[Need::Labels],
-    cost: "1 B and draws · (share of the sample looked at) F, at most 4 F; O(k³) for each class and draw",
+    cost: "1 B, and at most 1 F over the samples that are compared (200 of each class); O(k³) for each class and draw",
     invariances: Invariances::ALL,
     behaviour: "As `kv_margin`, with each margin divided by its own slope. Samples whose margin has no gradient are \
                 left out. W₁ is exact; draws are averaged, and the standard error is what they leave. Undefined where \

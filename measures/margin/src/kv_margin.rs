@@ -19,17 +19,17 @@ pub struct KvMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "kv_margin",
     family: "margin",
-    version: 1,
+    version: 2,
     title: "The negative of the median margin, divided by the k-variance of each class's representation times the \
             largest slope of its margins.",
     formula: "−median of {f_yᵢ − max over j ≠ yᵢ of fⱼ} / Σ_c w_c · Var_k(h | c) · Lip_c,  Var_k(h | c) = E W₁(A, B),  \
               Lip_c = max over i in c of ‖∇_h(f_y − f_j)(xᵢ)‖₂",
-    shapes: "f: [n, C] logits; h: [n, …] the representation chosen by `layer`; A, B: disjoint random sets of k samples \
-             of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for Euclidean distances",
+    shapes: "f: [n, C] logits; h: [n, …] the representation chosen by `layer`; A, B: the random halves of the first \
+             2k samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for Euclidean distances",
     paper: "Chuang, Mroueh, Greenewald, Torralba, Jegelka 2021, Measuring Generalization with Optimal Transport: \
             kV-Margin",
     needs: &[Need::Labels],
-    cost: "1 B and draws · (share of the sample looked at) F, at most 4 F; O(k³) for each class and draw",
+    cost: "1 B, and at most 1 F over the samples that are compared (200 of each class); O(k³) for each class and draw",
     invariances: Invariances::ALL,
     behaviour: "Classes whose representations are concentrated allow smaller margins. W₁ is exact: an assignment \
                 problem, not a regularized one. Draws are averaged; the standard error is what they leave. Slopes \

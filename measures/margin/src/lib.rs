@@ -29,6 +29,7 @@ mod variation;
 
 pub use assignment::least_assignment;
 pub use percentile::{MarginPercentile, P, VARIANT, percentile};
+pub use place::{Depth, Place};
 pub use signature::Signature;
 pub use variation::trimmed_mean;
 

@@ -9,7 +9,6 @@ use pgdl_measure::{
 use crate::augmentation::{Change, change_images, check_images};
 use crate::distance::{check_classes, distances, slopes};
 use crate::hidden_margins::BATCH;
-use crate::k_variance::representation;
 use crate::place::{Depth, Place};
 use crate::signature::Signature;
 use crate::variation::{Variation, trimmed_mean};
@@ -21,6 +20,9 @@ const TRIM: f64 = 0.05;
 const PUBLISHED_SAMPLES: usize = 500;
 const PUBLISHED_BATCH: usize = 50;
 
+/// The published code shuffles no more than this many samples, the first ones.
+const PUBLISHED_BUFFER: usize = 5000;
+
 /// What the published code adds to each denominator.
 const PUBLISHED_EPSILON: f64 = 1e-7;
 
@@ -30,6 +32,15 @@ pub(crate) const DRAWS: ParameterInfo = ParameterInfo {
     kind: ParameterKind::Integer { default: 4, min: 2, max: 10_000 },
     doc: "how often each sample is changed at random",
 };
+
+/// Number of samples.
+pub(crate) const SAMPLES: ParameterInfo = ParameterInfo {
+    name: "samples",
+    kind: ParameterKind::Integer { default: DEFAULT_SAMPLES, min: 2, max: i64::MAX },
+    doc: "number m of samples, the first ones; all when there are fewer",
+};
+
+const DEFAULT_SAMPLES: i64 = 1000;
 
 /// Where distances are taken.
 pub(crate) const LAYER: ParameterInfo = ParameterInfo {
@@ -42,7 +53,7 @@ pub(crate) const LAYER: ParameterInfo = ParameterInfo {
 pub(crate) const VARIANT: ParameterInfo = ParameterInfo {
     name: "variant",
     kind: ParameterKind::Choice { default: "mean", options: &["mean", "as_coded"] },
-    doc: "`as_coded` takes 500 random samples in batches of 50, distances behind the first layer with weights, the \
+    doc: "`as_coded` takes 500 random samples of the first 5000 in batches of 50, distances behind the first layer with weights, the \
           mean of quartiles and fences, and 1e-7 added to each denominator",
 };
 
@@ -62,12 +73,13 @@ pub(crate) enum Neighbour {
 pub(crate) struct PerturbedMargin {
     pub neighbour: Neighbour,
     pub depth: Depth,
+    pub samples: usize,
     pub draws: usize,
     pub as_coded: bool,
 }
 
 impl PerturbedMargin {
-    /// With the parameters `layer`, `draws` and `variant`.
+    /// With the parameters `layer`, `samples`, `draws` and `variant`.
     pub(crate) fn new(
         id: &str,
         neighbour: Neighbour,
@@ -75,16 +87,22 @@ impl PerturbedMargin {
     ) -> Result<Self, RegistryError> {
         let depth = Depth::named(parameters.choice("layer")?);
         let as_coded = parameters.choice("variant")? == "as_coded";
-        if as_coded && depth != Depth::Input {
+        if as_coded && (depth != Depth::Input || parameters.integer("samples")? != DEFAULT_SAMPLES) {
             return Err(RegistryError::IllegalCombination {
                 id: id.to_string(),
-                reason: "`variant=as_coded` takes distances behind the first layer, whatever `layer` says"
+                reason: "`variant=as_coded` takes distances behind the first layer on 500 samples, whatever `layer` \
+                         and `samples` say"
                     .to_string(),
             });
         }
         let depth = if as_coded { Depth::FirstOutput } else { depth };
-        let draws = usize::try_from(parameters.integer("draws")?).unwrap_or(usize::MAX);
-        Ok(Self { neighbour, depth, draws, as_coded })
+        Ok(Self {
+            neighbour,
+            depth,
+            samples: size(parameters, "samples")?,
+            draws: size(parameters, "draws")?,
+            as_coded,
+        })
     }
 
     /// The mean over the draws with its standard error.
@@ -113,11 +131,12 @@ impl PerturbedMargin {
     fn draw(self, probe: &Probe, place: Place, generator: &mut Generator) -> Result<Drawn, MeasureError> {
         let labels = Vec::<i64>::try_from(probe.labels())?;
         let (order, group) = if self.as_coded {
-            let mut order = generator.permutation(labels.len());
+            let mut order = generator.permutation(labels.len().min(PUBLISHED_BUFFER));
             order.truncate(PUBLISHED_SAMPLES);
             (order, PUBLISHED_BATCH)
         } else {
-            ((0..labels.len() as i64).collect(), labels.len())
+            let count = labels.len().min(self.samples);
+            ((0..count as i64).collect(), count)
         };
         let plan = match self.neighbour {
             Neighbour::Augmented => Plan::Changes(order.iter().map(|_| Change::random(generator)).collect()),
@@ -165,14 +184,12 @@ impl PerturbedMargin {
         others: &Tensor,
     ) -> Result<Run, MeasureError> {
         let half = |one: &Tensor, other: &Tensor| one.f_add(other)?.f_mul_scalar(0.5);
-        let (Neighbour::MixedInside, Place::Node(node)) = (self.neighbour, place) else {
+        if self.neighbour != Neighbour::MixedInside {
             return self.run(probe, place, &half(inputs, others)?);
-        };
-        let one = representation(probe, node, inputs)?;
-        let other = representation(probe, node, others)?;
+        }
+        let (one, other) = (place.representation(probe, inputs)?, place.representation(probe, others)?);
         let leaf = half(&one, &other)?.f_contiguous()?.f_detach()?.f_set_requires_grad(true)?;
-        let logits = probe.network().forward_from(node, &leaf, Mode::Evaluate)?;
-        probe.count_forward(3 * inputs.size()[0]);
+        let logits = place.logits(probe, &leaf)?;
         Ok((leaf, Vec::new(), logits))
     }
 
@@ -218,6 +235,11 @@ impl PerturbedMargin {
             None => MeasureError::undefined("there are no margins"),
         }
     }
+}
+
+/// A parameter that counts something.
+pub(crate) fn size(parameters: &Parameters, name: &str) -> Result<usize, RegistryError> {
+    Ok(usize::try_from(parameters.integer(name)?).unwrap_or(usize::MAX))
 }
 
 /// The leaf, the outputs of the nodes up to the place, the logits.

@@ -1,12 +1,12 @@
-//! Places in a network where distances to the decision boundary are taken.
+//! Places in a network where distances to the decision boundary are taken and inputs are mixed.
 
-use pgdl_measure::network::{Network, Source};
-use pgdl_measure::tch::Tensor;
-use pgdl_measure::{MeasureError, kernels};
+use pgdl_measure::network::{Mode, Network, Source};
+use pgdl_measure::tch::{Tensor, no_grad};
+use pgdl_measure::{MeasureError, Probe, kernels};
 
 /// A representation h of the input, through which everything that follows is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub enum Place {
     /// The network's input.
     Input,
     /// The output of a node.
@@ -29,8 +29,8 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// A depth from its word.
-    pub(crate) fn named(word: &str) -> Self {
+    /// A depth from its word: `input`, `first`, `middle` or `last`; the input for any other.
+    pub fn named(word: &str) -> Self {
         match word {
             "first" => Self::First,
             "middle" => Self::Middle,
@@ -40,7 +40,7 @@ impl Depth {
     }
 
     /// Its word.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::First => "first",
@@ -51,7 +51,10 @@ impl Depth {
     }
 
     /// The place in `network`.
-    pub(crate) fn place(self, network: &Network) -> Result<Place, MeasureError> {
+    ///
+    /// # Errors
+    /// The network has no such place: undefined.
+    pub fn place(self, network: &Network) -> Result<Place, MeasureError> {
         if self == Self::Input {
             return Ok(Place::Input);
         }
@@ -79,13 +82,44 @@ impl Depth {
 
 impl Place {
     /// Its name: `input`, or the node's.
-    pub(crate) fn name(self, network: &Network) -> String {
+    pub fn name(self, network: &Network) -> String {
         match self {
             Self::Input => "input".to_string(),
             Self::Node(node) => {
                 network.architecture().nodes.get(node).map_or_else(String::new, |node| node.name.clone())
             }
         }
+    }
+
+    /// The representation `[b, …]` of a batch of inputs at this place, without gradients. Where it is a hidden one, the
+    /// passes up to it are counted as forward passes.
+    ///
+    /// # Errors
+    /// The network or libtorch refuses.
+    pub fn representation(self, probe: &Probe, inputs: &Tensor) -> Result<Tensor, MeasureError> {
+        match self {
+            Self::Input => Ok(inputs.shallow_clone()),
+            Self::Node(node) => {
+                let found = no_grad(|| probe.network().forward_to(node, inputs, Mode::Evaluate))?;
+                probe.count_forward(inputs.size().first().copied().unwrap_or(0));
+                Ok(found)
+            }
+        }
+    }
+
+    /// The outputs `[b, C]` for representations `[b, …]` at this place, with the graph of the representations. Counted
+    /// as forward passes.
+    ///
+    /// # Errors
+    /// The network or libtorch refuses.
+    pub fn logits(self, probe: &Probe, representations: &Tensor) -> Result<Tensor, MeasureError> {
+        let network = probe.network();
+        let logits = match self {
+            Self::Input => network.forward(representations, Mode::Evaluate)?,
+            Self::Node(node) => network.forward_from(node, representations, Mode::Evaluate)?,
+        };
+        probe.count_forward(representations.size().first().copied().unwrap_or(0));
+        Ok(logits)
     }
 
     /// The tensor at this place, from a leaf and the outputs of the nodes that follow.

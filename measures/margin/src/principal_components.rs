@@ -10,13 +10,26 @@ const SAMPLES: usize = 1000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PrincipalComponents;
 
-/// Orthonormal directions by falling variance.
+/// How the inputs vary along orthonormal directions.
 #[derive(Debug)]
 pub(crate) struct Components {
     /// Σ of squared deviations along each direction, falling.
     pub strengths: Vec<f64>,
-    /// `[D, r]`, f64, on the CPU.
-    pub directions: Tensor,
+    /// Eigenvectors by columns, in this order: of the covariance `[D, r]` or of the Gram matrix `[n, r]`.
+    vectors: Tensor,
+    /// The inputs less their mean `[n, D]`, where the eigenvectors are those of the Gram matrix.
+    centred: Option<Tensor>,
+}
+
+impl Components {
+    /// The first `count` directions, `[D, count]`, f64, on the CPU.
+    pub(crate) fn directions(&self, count: usize) -> Result<Tensor, MeasureError> {
+        let count = count.min(self.strengths.len());
+        let vectors = self.vectors.f_narrow(1, 0, count as i64)?;
+        let Some(centred) = &self.centred else { return Ok(vectors.f_contiguous()?) };
+        let lengths = Tensor::f_from_slice(&self.strengths[..count])?.f_sqrt()?;
+        Ok(centred.f_tr()?.f_matmul(&vectors)?.f_div(&lengths)?)
+    }
 }
 
 impl Quantity for PrincipalComponents {
@@ -34,7 +47,7 @@ impl Quantity for PrincipalComponents {
     }
 }
 
-/// The directions in which rows `[n, D]` vary, by an eigendecomposition of the smaller of covariance and Gram matrix.
+/// How rows `[n, D]` vary, by an eigendecomposition of the smaller of covariance and Gram matrix.
 pub(crate) fn principal_components(rows: &Tensor) -> Result<Components, MeasureError> {
     let centred = rows.f_sub(&rows.f_mean_dim(0, true, None)?)?;
     let (count, width) = (rows.size()[0], rows.size()[1]);
@@ -55,13 +68,7 @@ pub(crate) fn principal_components(rows: &Tensor) -> Result<Components, MeasureE
     }
     let strengths: Vec<f64> = rising.iter().rev().take(rank as usize).copied().collect();
     let vectors = vectors.f_narrow(1, rising.len() as i64 - rank, rank)?.f_flip([1])?;
-    let directions = if by_width {
-        vectors
-    } else {
-        let lengths = Tensor::f_from_slice(&strengths)?.f_sqrt()?;
-        centred.f_tr()?.f_matmul(&vectors)?.f_div(&lengths)?
-    };
-    Ok(Components { strengths, directions: directions.f_contiguous()? })
+    Ok(Components { strengths, vectors, centred: (!by_width).then_some(centred) })
 }
 
 /// Number of components up to the elbow of their strengths: where the falling curve, scaled to the unit square, is
@@ -98,7 +105,7 @@ mod tests {
             assert!((a / b - 1.0).abs() < 1e-10, "{a} {b}");
         }
         let projector = |u: &Tensor| u.narrow(1, 0, 2).matmul(&u.narrow(1, 0, 2).tr());
-        let (p, q) = (projector(&one.directions), projector(&other.directions));
+        let (p, q) = (projector(&one.directions(2).unwrap()), projector(&other.directions(9).unwrap()));
         assert!((p - q.narrow(0, 0, 4).narrow(1, 0, 4)).abs().max().double_value(&[]) < 1e-10);
     }
 

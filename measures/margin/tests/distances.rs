@@ -365,6 +365,6 @@ fn the_published_form_takes_no_other_layer() {
     pgdl_measure_margin::register(&mut registry).unwrap();
     for id in ["augment_margin", "mixup_margin"] {
         let error = registry.resolve(&format!("{id}:variant=as_coded,layer=last")).unwrap_err();
-        assert!(error.to_string().contains("whatever `layer` says"), "{error}");
+        assert!(error.to_string().contains("whatever `layer` and `samples` say"), "{error}");
     }
 }
