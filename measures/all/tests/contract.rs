@@ -117,7 +117,10 @@ fn the_first_families_are_complete() {
             "dbi_mixup"
         ]
     );
-    assert_eq!(ids("augmentation"), ["mixup_accuracy", "noise_response", "always_generalize"]);
+    assert_eq!(
+        ids("augmentation"),
+        ["mixup_accuracy", "noise_response", "always_generalize", "gi_score", "pal_score"]
+    );
     assert_eq!(
         ids("calibration"),
         ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]

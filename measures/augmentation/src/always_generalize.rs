@@ -4,16 +4,17 @@ use pgdl_measure::rand::Rng;
 use pgdl_measure::tch::Tensor;
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind,
-    Parameters, Probe, RegistryError,
+    ParameterValue, Parameters, Probe, RegistryError,
 };
 
-use crate::decisions::{Decisions, decisions};
-use crate::draws::{DRAWS, draws, mean_of_draws};
+use crate::decisions::{Decisions, PlainDecisions, decisions};
+use crate::draws::{DRAWS, SAMPLES, mean_of_draws, size};
 use crate::transforms::{Rectangle, brighten, crop, edges, erase, flip, saturate};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct AlwaysGeneralize {
+    samples: usize,
     draws: usize,
     as_coded: bool,
 }
@@ -22,15 +23,15 @@ pub struct AlwaysGeneralize {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "always_generalize",
     family: "augmentation",
-    version: 1,
+    version: 2,
     title: "The mean penalty for decisions, or certainties, that change when images are augmented in seven ways.",
-    formula: "E (1/n) Σᵢ Σ_t penalty_t(xᵢ),  penalty_t(x) = |max p(t(x)) − max p(x)| where the class stays, else c_t;  c: \
+    formula: "E (1/m) Σᵢ Σ_t penalty_t(xᵢ),  penalty_t(x) = |max p(t(x)) − max p(x)| where the class stays, else c_t;  c: \
               flip 6, saturation 1, crop 2, Sobel 3, brightness 1, flip and saturation 12, erase 2",
-    shapes: "p: [n, C] softmax probabilities; t: [n, H, W, channels] → the same shape",
+    shapes: "p: [m, C] softmax probabilities; t: [m, H, W, channels] → the same shape; m: the first samples",
     paper: "Aithal, Kashyap, Subramanyam 2021, Robustness to Augmentations as a Generalization Metric; the second place \
             of the 2020 competition",
     needs: &[],
-    cost: "17 F (5, and 3 for each draw)",
+    cost: "17 m/n F (5, and 3 for each of 4 draws), m = 1000",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
@@ -45,11 +46,12 @@ pub static INFO: MeasureInfo = MeasureInfo {
     stochastic: true,
     control: false,
     parameters: &[
+        SAMPLES,
         DRAWS,
         ParameterInfo {
             name: "variant",
             kind: ParameterKind::Choice { default: "mean", options: &["mean", "as_coded"] },
-            doc: "`as_coded` sums and negates, as the competition's entry",
+            doc: "`as_coded` sums and negates, as the competition's entry, on its own number of samples",
         },
     ],
 };
@@ -62,9 +64,18 @@ impl AlwaysGeneralize {
     /// With the parameters of [`INFO`].
     ///
     /// # Errors
-    /// A parameter is not declared: a mistake in this measure.
+    /// `samples` beside the variant that does not look at it.
     pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
-        Ok(Self { draws: draws(parameters)?, as_coded: parameters.choice("variant")? == "as_coded" })
+        let as_coded = parameters.choice("variant")? == "as_coded";
+        let samples = parameters.integer(SAMPLES.name)?;
+        if as_coded && SAMPLES.kind.default_value() != ParameterValue::Integer(samples) {
+            return Err(RegistryError::IllegalCombination {
+                id: INFO.id.to_string(),
+                reason: format!("`variant=as_coded` takes {ENTRY_SAMPLES} samples, whatever `samples` says"),
+            });
+        }
+        let samples = if as_coded { ENTRY_SAMPLES } else { size(parameters, SAMPLES.name)? };
+        Ok(Self { samples, draws: size(parameters, DRAWS.name)?, as_coded })
     }
 
     /// The decisions on changed inputs; `change` gets a batch and the index of its first sample.
@@ -73,9 +84,8 @@ impl AlwaysGeneralize {
         probe: &Probe,
         change: impl Fn(&Tensor, usize) -> Result<Tensor, MeasureError>,
     ) -> Result<Decisions, MeasureError> {
-        let samples = if self.as_coded { ENTRY_SAMPLES } else { usize::MAX };
         let mut all = Decisions::default();
-        for batch in probe.batches_of(samples) {
+        for batch in probe.batches_of(self.samples) {
             let batch = batch?;
             let changed = change(&batch.inputs, batch.start as usize)?.f_contiguous()?;
             all.extend(decisions(&probe.forward(&changed)?)?);
@@ -99,7 +109,7 @@ impl Measure for AlwaysGeneralize {
         if height < 2 || width < 2 {
             return MeasureError::undefined(format!("images of {height} × {width} have no edges"));
         }
-        let plain = self.decide(probe, |images, _| Ok(images.shallow_clone()))?;
+        let plain = probe.get(&PlainDecisions { samples: self.samples })?;
         let count = plain.classes.len();
         let mut fixed = 0.0;
         type Change = fn(&Tensor) -> Result<Tensor, MeasureError>;

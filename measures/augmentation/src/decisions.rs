@@ -1,7 +1,7 @@
 //! What a network decides, and how sure it is.
 
-use pgdl_measure::MeasureError;
 use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::{MeasureError, Probe, Quantity};
 
 /// Decisions on a batch.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,28 @@ impl Decisions {
     pub(crate) fn extend(&mut self, other: Self) {
         self.classes.extend(other.classes);
         self.probabilities.extend(other.probabilities);
+    }
+}
+
+/// The decisions on the first samples as they are. A forward pass over them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainDecisions {
+    pub samples: usize,
+}
+
+impl Quantity for PlainDecisions {
+    type Value = Decisions;
+
+    fn name(&self) -> String {
+        format!("decisions samples={}", self.samples)
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Decisions, MeasureError> {
+        let mut all = Decisions::default();
+        for batch in probe.batches_of(self.samples) {
+            all.extend(decisions(&probe.forward(&batch?.inputs)?)?);
+        }
+        Ok(all)
     }
 }
 

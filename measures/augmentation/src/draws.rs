@@ -1,4 +1,4 @@
-//! Averages over random draws.
+//! Samples, and averages over random draws.
 
 use pgdl_measure::{MeasureError, Measured, ParameterInfo, ParameterKind, Parameters, RegistryError};
 
@@ -9,8 +9,21 @@ pub(crate) const DRAWS: ParameterInfo = ParameterInfo {
     doc: "how often each sample is changed at random",
 };
 
-pub(crate) fn draws(parameters: &Parameters) -> Result<usize, RegistryError> {
-    Ok(usize::try_from(parameters.integer(DRAWS.name)?).unwrap_or(usize::MAX))
+/// Number of samples.
+pub(crate) const SAMPLES: ParameterInfo = samples(1000);
+
+/// The parameter `samples` with another default.
+pub(crate) const fn samples(default: i64) -> ParameterInfo {
+    ParameterInfo {
+        name: "samples",
+        kind: ParameterKind::Integer { default, min: 1, max: i64::MAX },
+        doc: "number m of samples, the first ones; all when there are fewer",
+    }
+}
+
+/// A parameter that counts something.
+pub(crate) fn size(parameters: &Parameters, name: &str) -> Result<usize, RegistryError> {
+    Ok(usize::try_from(parameters.integer(name)?).unwrap_or(usize::MAX))
 }
 
 /// The mean of the draws' values with its standard error.

@@ -2,15 +2,18 @@
 
 use pgdl_measure::tch::Tensor;
 use pgdl_measure::{
-    Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
+    Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Parameters, Probe, RegistryError,
 };
 
 use crate::decisions::decisions;
-use crate::draws::{DRAWS, draws, mean_of_draws};
+use crate::draws::{DRAWS, SAMPLES, mean_of_draws, size};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct MixupAccuracy {
+    error: bool,
+    samples: usize,
     draws: usize,
 }
 
@@ -18,21 +21,32 @@ pub struct MixupAccuracy {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "mixup_accuracy",
     family: "augmentation",
-    version: 1,
-    title: "The share of mixtures of two inputs of one class that the network assigns to that class.",
-    formula: "E (1/n) Σᵢ [argmax f((xᵢ + x_π(i)) / 2) = yᵢ]",
-    shapes: "f: [n, C] logits; π: a random permutation within each class; y: [n] labels",
+    version: 2,
+    title: "The share of mixtures of two inputs of one class that the network assigns to that class: an ingredient of \
+            composites, or with `form=error` its complement, a measure.",
+    formula: "E (1/m) Σᵢ [argmax f((xᵢ + x_π(i)) / 2) = yᵢ];  `form=error`: 1 − that",
+    shapes: "f: [m, C] logits; π: a random permutation within each class; y: [m] labels; m: the first samples",
     paper: "Natekar, Sharma 2020, Representation Based Complexity Measures for Predicting Generalization in Deep \
             Learning: label-wise mixup",
     needs: &[Need::Labels],
-    cost: "4 F (one for each draw)",
+    cost: "4 m/n F (one for each draw), m = 1000",
     invariances: Invariances::ALL,
-    behaviour: "An accuracy, with its natural sign: here smaller values predict a larger gap, and `1 - mixup_accuracy` \
-                is the factor of the winning entry. A sample may meet itself. Of equal outputs the first class \
-                counts.",
+    behaviour: "An ingredient: the accuracy itself, as its name says and as `davies_bouldin * (1 - mixup_accuracy)`, the \
+                winning entry's composite, needs it. Smaller values predict a larger gap, against the rule of all other \
+                measures, so that its correlations with the gap have the other sign. `form=error`, the share of mixtures \
+                that go to another class, keeps the rule: take it to rank networks. A sample may meet itself. Of equal \
+                outputs the first class counts.",
     stochastic: true,
     control: false,
-    parameters: &[DRAWS],
+    parameters: &[
+        ParameterInfo {
+            name: "form",
+            kind: ParameterKind::Choice { default: "accuracy", options: &["accuracy", "error"] },
+            doc: "`error` is 1 − the accuracy: larger predicts a larger gap",
+        },
+        SAMPLES,
+        DRAWS,
+    ],
 };
 
 impl MixupAccuracy {
@@ -41,7 +55,11 @@ impl MixupAccuracy {
     /// # Errors
     /// A parameter is not declared: a mistake in this measure.
     pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
-        Ok(Self { draws: draws(parameters)? })
+        Ok(Self {
+            error: parameters.choice("form")? == "error",
+            samples: size(parameters, "samples")?,
+            draws: size(parameters, "draws")?,
+        })
     }
 }
 
@@ -51,11 +69,12 @@ impl Measure for MixupAccuracy {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let labels = Vec::<i64>::try_from(probe.labels())?;
+        let mut labels = Vec::<i64>::try_from(probe.labels())?;
+        labels.truncate(self.samples);
         mean_of_draws(self.draws, |draw| {
             let partners = probe.generator(&format!("draw {draw}")).permutation_within(&labels);
             let mut right = 0;
-            for batch in probe.batches() {
+            for batch in probe.batches_of(self.samples) {
                 let batch = batch?;
                 let (from, to) = (batch.start as usize, (batch.start + batch.len()) as usize);
                 let index = Tensor::f_from_slice(&partners[from..to])?.f_to_device(probe.device())?;
@@ -64,7 +83,8 @@ impl Measure for MixupAccuracy {
                 right +=
                     found.classes.iter().zip(&labels[from..to]).filter(|(one, other)| one == other).count();
             }
-            Ok(right as f64 / labels.len() as f64)
+            let counted = if self.error { labels.len() - right } else { right };
+            Ok(counted as f64 / labels.len() as f64)
         })
     }
 }

@@ -1,18 +1,19 @@
 //! Decisions that noise changes.
 
-use pgdl_measure::tch::Kind;
+use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{
-    Invariances, Logits, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind,
-    Parameters, Probe, RegistryError,
+    Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind, Parameters,
+    Probe, RegistryError,
 };
 
-use crate::decisions::decisions;
-use crate::draws::{DRAWS, draws, mean_of_draws};
+use crate::decisions::{PlainDecisions, decisions};
+use crate::draws::{DRAWS, SAMPLES, mean_of_draws, size};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct NoiseResponse {
     sigma: f64,
+    samples: usize,
     draws: usize,
 }
 
@@ -20,14 +21,15 @@ pub struct NoiseResponse {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "noise_response",
     family: "augmentation",
-    version: 1,
+    version: 2,
     title: "The share of inputs whose class changes under Gaussian noise.",
-    formula: "E (1/n) Σᵢ [argmax f(xᵢ + σ s ε) ≠ argmax f(xᵢ)],  ε ~ N(0, 1) for each number",
-    shapes: "f: [n, C] logits; ε: of the input's shape; s: the standard deviation of all numbers in the sample's inputs",
+    formula: "E (1/m) Σᵢ [argmax f(xᵢ + σ s ε) ≠ argmax f(xᵢ)],  ε ~ N(0, 1) for each number",
+    shapes: "f: [m, C] logits; ε: of the input's shape; s: the standard deviation of all numbers in the inputs; m: the \
+             first samples",
     paper: "defined here; compare Arora, Ge, Neyshabur, Zhang 2018, Stronger Generalization Bounds for Deep Nets via a \
             Compression Approach, on noise stability",
     needs: &[],
-    cost: "5 F (one, and one for each draw)",
+    cost: "5 m/n F (one, and one for each draw), m = 1000",
     invariances: Invariances::ALL,
     behaviour: "It needs no labels. Noise in units of the inputs' own spread makes it independent of their scale. \
                 Undefined where all inputs are the same number.",
@@ -39,6 +41,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             kind: ParameterKind::Float { default: 0.3, min: 0.0, max: 1000.0 },
             doc: "standard deviation of the noise in units of the inputs'",
         },
+        SAMPLES,
         DRAWS,
     ],
 };
@@ -49,7 +52,8 @@ impl NoiseResponse {
     /// # Errors
     /// A parameter is not declared: a mistake in this measure.
     pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
-        Ok(Self { sigma: parameters.float("sigma")?, draws: draws(parameters)? })
+        let sigma = parameters.float("sigma")?;
+        Ok(Self { sigma, samples: size(parameters, "samples")?, draws: size(parameters, "draws")? })
     }
 }
 
@@ -59,12 +63,12 @@ impl Measure for NoiseResponse {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let spread = spread(probe)?;
-        let plain = decisions(&*probe.get(&Logits)?)?.classes;
+        let spread = spread(probe, self.samples)?;
+        let plain = probe.get(&PlainDecisions { samples: self.samples })?;
         mean_of_draws(self.draws, |draw| {
             let mut generator = probe.generator(&format!("draw {draw}"));
             let mut changed = 0;
-            for batch in probe.batches() {
+            for batch in probe.batches_of(self.samples) {
                 let batch = batch?;
                 let mut noise = Vec::new();
                 let mut shape = batch.inputs.size();
@@ -73,28 +77,26 @@ impl Measure for NoiseResponse {
                 for _ in 0..batch.len() {
                     noise.push(generator.normal_tensor(&shape)?);
                 }
-                let noise = pgdl_measure::tch::Tensor::f_cat(&noise, 0)?.f_mul_scalar(self.sigma * spread)?;
+                let noise = Tensor::f_cat(&noise, 0)?.f_mul_scalar(self.sigma * spread)?;
                 let found = decisions(&probe.forward(&batch.inputs.f_add(&noise)?)?)?.classes;
-                changed += found
-                    .iter()
-                    .zip(&plain[batch.start as usize..])
-                    .filter(|(one, other)| one != other)
-                    .count();
+                let before = &plain.classes[batch.start as usize..];
+                changed += found.iter().zip(before).filter(|(one, other)| one != other).count();
             }
-            Ok(changed as f64 / plain.len() as f64)
+            Ok(changed as f64 / plain.classes.len() as f64)
         })
     }
 }
 
-/// The standard deviation of all numbers in the inputs.
-fn spread(probe: &Probe) -> Result<f64, MeasureError> {
+/// The standard deviation of all numbers in the first inputs.
+fn spread(probe: &Probe, samples: usize) -> Result<f64, MeasureError> {
     let mean_of = |shift: f64, power: f64| -> Result<f64, MeasureError> {
-        let mut sum = 0.0;
-        for batch in probe.batches() {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for batch in probe.batches_of(samples) {
             let numbers = batch?.inputs.f_to_kind(Kind::Double)?.f_sub_scalar(shift)?;
             sum += numbers.f_pow_tensor_scalar(power)?.f_sum(None)?.f_double_value(&[])?;
+            count += numbers.numel() as f64;
         }
-        Ok(sum / probe.inputs().numel() as f64)
+        Ok(sum / count)
     };
     let spread = mean_of(mean_of(0.0, 1.0)?, 2.0)?.sqrt();
     if spread <= 0.0 || !spread.is_finite() {

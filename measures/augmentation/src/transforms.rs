@@ -2,7 +2,7 @@
 
 use pgdl_measure::MeasureError;
 use pgdl_measure::rand::Rng;
-use pgdl_measure::tch::Tensor;
+use pgdl_measure::tch::{Kind, Tensor};
 
 /// Left and right exchanged.
 pub(crate) fn flip(images: &Tensor) -> Result<Tensor, MeasureError> {
@@ -14,12 +14,18 @@ pub(crate) fn brighten(images: &Tensor) -> Result<Tensor, MeasureError> {
     Ok(images.f_add_scalar(0.5)?)
 }
 
+/// 0.2989 + 0.5870 + 0.1140.
+const GREY: f64 = 0.9999;
+
 /// The colours' distances from each pixel's largest channel times a factor per image. With `clipped` the saturation
 /// stays at most 1, as for colours between 0 and 1: a pixel whose largest channel is not positive turns grey. Other
-/// than three channels have no saturation and stay.
+/// than three channels have no saturation and stay; clipped, one channel is multiplied by 0.9999, the sum of the weights
+/// by which TensorFlow makes colours grey again.
 pub(crate) fn saturate(images: &Tensor, factors: &[f64], clipped: bool) -> Result<Tensor, MeasureError> {
-    if images.size().last() != Some(&3) {
-        return Ok(images.shallow_clone());
+    match images.size().last() {
+        Some(3) => {}
+        Some(1) if clipped => return Ok(images.f_mul_scalar(GREY)?),
+        _ => return Ok(images.shallow_clone()),
     }
     let factors = Tensor::f_from_slice(factors)?.f_to_kind(images.kind())?.f_to_device(images.device())?;
     let factors = factors.f_reshape([-1, 1, 1, 1])?;
@@ -86,15 +92,20 @@ impl Rectangle {
 
 /// A rectangle of each image set to 0.
 pub(crate) fn erase(images: &Tensor, rectangles: &[Rectangle]) -> Result<Tensor, MeasureError> {
-    let erased = images.f_detach_copy()?;
-    for (image, rectangle) in rectangles.iter().enumerate() {
-        let _ = erased
-            .f_select(0, image as i64)?
-            .f_narrow(0, rectangle.top, rectangle.height)?
-            .f_narrow(1, rectangle.left, rectangle.width)?
-            .f_zero_()?;
-    }
-    Ok(erased)
+    let device = images.device();
+    let inside = |axis: usize, start: fn(&Rectangle) -> i64, length: fn(&Rectangle) -> i64| {
+        let mut shape = [1, 1, 1, 1];
+        shape[axis] = -1;
+        let at = Tensor::f_arange(images.size()[axis], (Kind::Int64, device))?.f_reshape(shape)?;
+        let starts: Vec<i64> = rectangles.iter().map(start).collect();
+        let ends: Vec<i64> = rectangles.iter().map(|one| start(one) + length(one)).collect();
+        let of_image =
+            |ends: &[i64]| Tensor::f_from_slice(ends)?.f_to_device(device)?.f_reshape([-1, 1, 1, 1]);
+        at.f_ge_tensor(&of_image(&starts)?)?.f_logical_and(&at.f_lt_tensor(&of_image(&ends)?)?)
+    };
+    let rows = inside(1, |one| one.top, |one| one.height)?;
+    let columns = inside(2, |one| one.left, |one| one.width)?;
+    Ok(images.f_masked_fill(&rows.f_logical_and(&columns)?, 0.0)?)
 }
 
 #[cfg(test)]
@@ -128,7 +139,8 @@ mod tests {
                 < 1e-15
         );
         let grey = image().narrow(3, 0, 1);
-        assert_eq!(difference(&saturate(&grey, &[1.5], true).unwrap(), &grey), 0.0);
+        assert_eq!(difference(&saturate(&grey, &[1.5], false).unwrap(), &grey), 0.0);
+        assert_eq!(difference(&saturate(&grey, &[1.5], true).unwrap(), &(&grey * 0.9999)), 0.0);
     }
 
     /// `scipy.ndimage.sobel(axis=1, mode="mirror")` of the first channel, a quarter plus 0.5.
@@ -141,7 +153,7 @@ mod tests {
     /// Nine tenths of 20 rows leave one row at each border; an affine image is stretched exactly inside.
     #[test]
     fn a_crop_is_stretched_about_the_centre() {
-        let rows = Tensor::arange(20, (pgdl_measure::tch::Kind::Double, pgdl_measure::tch::Device::Cpu));
+        let rows = Tensor::arange(20, (Kind::Double, pgdl_measure::tch::Device::Cpu));
         let image = rows.reshape([1, 20, 1, 1]).expand([1, 20, 20, 1], false).contiguous();
         let found = crop(&image).unwrap().select(3, 0).select(2, 7).reshape([-1]);
         let expected = (rows - 9.5) * 0.9 + 9.5;
@@ -150,10 +162,21 @@ mod tests {
 
     #[test]
     fn a_rectangle_is_erased_and_nothing_else() {
-        let rectangle = Rectangle { top: 1, left: 2, height: 2, width: 3 };
-        let found = erase(&(image() + 1.0), &[rectangle]).unwrap();
-        assert_eq!(found.eq(0.0).sum(pgdl_measure::tch::Kind::Int64).int64_value(&[]), 2 * 3 * 3);
-        assert_eq!(found.narrow(1, 1, 2).narrow(2, 2, 3).abs().max().double_value(&[]), 0.0);
+        let rectangles = [
+            Rectangle { top: 1, left: 2, height: 2, width: 3 },
+            Rectangle { top: 0, left: 1, height: 4, width: 1 },
+        ];
+        let images = image().repeat([2, 1, 1, 1]) + 1.0;
+        let found = erase(&images, &rectangles).unwrap();
+        for (at, rectangle) in rectangles.iter().enumerate() {
+            let found = found.get(at as i64);
+            let Rectangle { top, left, height, width } = *rectangle;
+            assert_eq!(found.eq(0.0).sum(Kind::Int64).int64_value(&[]), height * width * 3);
+            let part = found.narrow(0, top, height).narrow(1, left, width);
+            assert_eq!(part.abs().max().double_value(&[]), 0.0);
+        }
+        let kept = found.ne(0.0).to_kind(Kind::Double);
+        assert_eq!(difference(&(&images * kept), &found), 0.0);
     }
 
     const SATURATED: [(f64, [f64; 6]); 2] = [

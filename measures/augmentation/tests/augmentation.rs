@@ -30,6 +30,74 @@ fn mixtures_of_a_class_are_right_or_wrong() {
     assert!(seen.iter().all(|value| (value * 6.0 - (value * 6.0).round()).abs() < 1e-12));
 }
 
+/// Classes of equal samples leave nothing to chance: the first class is right, the second is wrong.
+#[test]
+fn the_error_on_mixtures_is_the_complement_of_the_accuracy() {
+    let input = || with_outputs(&[[3.0, 0.0], [3.0, 0.0], [3.0, 0.0], [1.0, 0.5]], &[0, 0, 0, 1]).unwrap();
+    assert_eq!(evaluate(input(), "mixup_accuracy").unwrap().value, 0.75);
+    assert_eq!(evaluate(input(), "mixup_accuracy:form=error").unwrap().value, 0.25);
+    assert_eq!(evaluate(input(), "mixup_accuracy:form=error,samples=3").unwrap().value, 0.0);
+}
+
+/// The network returns its input: (1, 0) in class 0, (0, 3) in class 1. With a share λ of the other, class 0 is right
+/// up to λ = 1/4 (a tie, which the first class wins), class 1 always: A = 1 up to β = ½, and ½ from there on.
+#[test]
+fn the_response_to_mixtures_by_hand() {
+    let input = || with_outputs(&[[1.0, 0.0], [0.0, 3.0], [1.0, 0.0], [0.0, 3.0]], &[0, 1, 0, 1]).unwrap();
+    let measured = evaluate(input(), "gi_score:magnitudes=4").unwrap();
+    // ∫ C over the four pieces: 1/32 + 3/32, then ¼·½ + 1/32 − 2/(6·64), then 11/64 + 1/64.
+    assert!((measured.value - 7.0 / 192.0).abs() < 1e-15, "{measured:?}");
+    assert_eq!(measured.standard_error, Some(0.0));
+    for (at, expected) in [("0.000", 1.0), ("0.250", 1.0), ("0.375", 0.5), ("0.500", 0.5)] {
+        assert_eq!(measured.details[&format!("accuracy/{at}")], expected.into(), "{at}");
+    }
+    // Above the quarter of the largest magnitudes C = 11/16 + t/2, below the smallest half C = α.
+    let measured = evaluate(input(), "pal_score:magnitudes=4,top=0.25,bottom=0.5").unwrap();
+    assert!((measured.value + (12.0 / 64.0) / 0.125).abs() < 1e-15, "{measured:?}");
+    // Within the classes nothing changes.
+    assert_eq!(evaluate(input(), "gi_score:perturbation=intra_class").unwrap().value, 0.0);
+    let flat = evaluate(input(), "pal_score:perturbation=intra_class").unwrap().value;
+    assert!((flat + 84.0).abs() < 1e-9, "{flat}");
+}
+
+#[test]
+fn what_has_no_response_says_why() {
+    let one_class = || with_outputs(&[[1.0, 0.0], [2.0, 0.0]], &[0, 0]).unwrap();
+    let wrong = || with_outputs(&[[0.0, 1.0], [2.0, 0.0]], &[0, 1]).unwrap();
+    for (input, spec, reason) in [
+        (one_class(), "gi_score", "of one class"),
+        (one_class(), "pal_score", "of one class"),
+        (wrong(), "pal_score:perturbation=intra_class", "correctly"),
+        (wrong(), "gi_score:layer=first", "hidden representation"),
+    ] {
+        match evaluate(input, spec) {
+            Err(MeasureError::Undefined(found)) => assert!(found.contains(reason), "{spec}: {found}"),
+            other => panic!("{spec}: {other:?}"),
+        }
+    }
+    assert_eq!(evaluate(wrong(), "gi_score:perturbation=intra_class").unwrap().value, 0.5);
+    assert_eq!(evaluate(one_class(), "gi_score:perturbation=intra_class").unwrap().value, 0.0);
+    // One sample is its own partner.
+    let alone = || with_outputs(&[[1.0, 0.0]], &[0]).unwrap();
+    assert_eq!(evaluate(alone(), "mixup_accuracy").unwrap().value, 1.0);
+    assert_eq!(evaluate(alone(), "gi_score:perturbation=intra_class").unwrap().value, 0.0);
+    // Weights so large that outputs overflow.
+    let broken = || {
+        let input = with_outputs(&[[10.0, 0.0], [0.0, 20.0]], &[0, 1]).unwrap();
+        let network = input.network.map_weights(|weight| Ok(weight.tensor.f_mul_scalar(1e38)?)).unwrap();
+        ProbeInput { network, ..input }
+    };
+    for spec in ["mixup_accuracy", "noise_response", "gi_score", "pal_score"] {
+        assert!(matches!(evaluate(broken(), spec), Err(MeasureError::Undefined(_))), "{spec}");
+    }
+}
+
+#[test]
+fn the_entry_takes_its_own_samples() {
+    let error = registry().resolve("always_generalize:variant=as_coded,samples=7").unwrap_err();
+    assert!(error.to_string().contains("12864"), "{error}");
+}
+
 /// Outputs (x, 0) at x = ±1: noise of σ changes the sign with the probability Φ(−1/σ).
 #[test]
 fn noise_changes_the_sign_as_often_as_the_normal_distribution_says() {
