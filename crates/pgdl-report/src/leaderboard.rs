@@ -1,5 +1,6 @@
 //! Leaderboards: measures × zoos → scores, from the reports of several zoos.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +11,7 @@ use polars::prelude::{
 
 use crate::error::{ReportError, Result};
 use crate::score_report::{MeasureScore, ScoreReport};
+use crate::score_table::expression_column;
 use crate::table::{Cell, Column, Digits, Table};
 
 /// A statistic that a leaderboard can show.
@@ -141,6 +143,8 @@ pub struct Leaderboard {
     zoos: Vec<String>,
     networks: usize,
     frame: DataFrame,
+    /// Of composites.
+    expressions: BTreeMap<String, String>,
 }
 
 const MEASURE: &str = "measure";
@@ -153,10 +157,12 @@ impl Leaderboard {
     /// The board of the zoos of `reports`, the best total first; measures without a total come last, by name.
     ///
     /// # Errors
-    /// When there is no report, two reports are of one zoo, or a report has a measure twice.
+    /// When there is no report, two reports are of one zoo, a report has a measure twice, or two composites have one
+    /// name.
     pub fn new(reports: &[ScoreReport], statistic: Statistic) -> Result<Leaderboard> {
         let zoos: Vec<String> = reports.iter().map(|report| report.zoo.clone()).collect();
         check(reports, &zoos)?;
+        let expressions = expressions(reports)?;
         let long = long_frame(reports, statistic)?.lazy();
         let all_scored = col(SCORE).count().eq(lit(zoos.len() as u32));
         let totals = long.clone().group_by([col(MEASURE)]).agg([
@@ -179,7 +185,7 @@ impl Leaderboard {
             .collect()?
             .drop("last")?;
         let networks = reports.iter().map(|report| report.networks).sum();
-        Ok(Leaderboard { statistic, zoos, networks, frame })
+        Ok(Leaderboard { statistic, zoos, networks, frame, expressions })
     }
 
     /// The statistic that the board shows.
@@ -204,6 +210,11 @@ impl Leaderboard {
         let mut columns = vec![Column::new(MEASURE, MEASURE), Column::new(TOTAL, title).digits(digits)];
         columns.extend(self.zoos.iter().map(|zoo| Column::new(zoo_column(zoo), zoo).digits(digits)));
         columns.push(Column::new(COVERED, "networks"));
+        columns.push(expression_column(
+            self.expressions
+                .iter()
+                .map(|(measure, expression)| (measure.as_str(), Some(expression.as_str()))),
+        ));
         let mut table = Table::new(columns);
         for row in 0..self.frame.height() {
             let cell = |name: &str| -> Result<AnyValue<'_>> { Ok(self.frame.column(name)?.get(row)?) };
@@ -211,17 +222,16 @@ impl Leaderboard {
                 AnyValue::Float64(value) => Cell::number(value),
                 _ => Cell::empty(),
             };
-            let mut cells = vec![
-                match cell(MEASURE)? {
-                    AnyValue::String(measure) => Cell::text(measure),
-                    other => Cell::text(other.to_string()),
-                },
-                number(cell(TOTAL)?),
-            ];
+            let measure = match cell(MEASURE)? {
+                AnyValue::String(measure) => measure.to_owned(),
+                other => other.to_string(),
+            };
+            let mut cells = vec![Cell::text(&measure), number(cell(TOTAL)?)];
             for zoo in &self.zoos {
                 cells.push(number(cell(&zoo_column(zoo))?));
             }
             cells.push(Cell::part(cell(COVERED)?.extract().unwrap_or(0), self.networks));
+            cells.push(self.expressions.get(&measure).map_or_else(Cell::empty, Cell::text));
             table.push(cells);
         }
         Ok(table)
@@ -253,6 +263,28 @@ fn first_repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 }
 
 /// One row per (zoo, measure): the zoo's place, the measure, its score and how many networks have a value.
+/// The expressions of composites, by measure.
+fn expressions(reports: &[ScoreReport]) -> Result<BTreeMap<String, String>> {
+    let mut expressions: BTreeMap<String, Option<&String>> = BTreeMap::new();
+    for score in reports.iter().flat_map(|report| &report.scores) {
+        let expression = score.expression.as_ref();
+        let known = *expressions.entry(score.measure.clone()).or_insert(expression);
+        if known != expression {
+            let what = |expression: Option<&String>| expression.map_or("a measure".to_owned(), String::clone);
+            return Err(ReportError::invalid(format!(
+                "{} is {} in one zoo and {} in another",
+                score.measure,
+                what(known),
+                what(expression)
+            )));
+        }
+    }
+    Ok(expressions
+        .into_iter()
+        .filter_map(|(measure, expression)| Some((measure, expression?.clone())))
+        .collect())
+}
+
 fn long_frame(reports: &[ScoreReport], statistic: Statistic) -> Result<DataFrame> {
     let rows: Vec<(u64, &MeasureScore)> = reports
         .iter()
@@ -346,6 +378,27 @@ mod tests {
         assert_eq!(refused(&[]), "a leaderboard needs the scores of at least one zoo");
         assert_eq!(refused(&[report("a", &[]), report("a", &[])]), "zoo a is on the leaderboard twice");
         assert_eq!(refused(&[report("a", &[("m", None), ("m", None)])]), "a: measure m has two scores");
+    }
+
+    #[test]
+    fn a_composite_is_shown_with_its_expression_and_one_name_has_one() {
+        let with = |zoo: &str, expression: Option<&str>| {
+            let mut report = report(zoo, &[("win", Some(0.5)), ("margin", Some(0.25))]);
+            report.scores[0].expression = expression.map(str::to_owned);
+            report
+        };
+        let both = [with("a", Some("2 * margin")), with("b", Some("2 * margin"))];
+        let board = Leaderboard::new(&both, Statistic::CmiPgdl).unwrap().table().unwrap();
+        let expected = "measure,total,zoo.a,zoo.b,covered,expression\n\
+                        win,0.5,0.5,0.5,16,2 * margin\n\
+                        margin,0.25,0.25,0.25,16,\n";
+        assert_eq!(board.to_csv(), expected);
+        assert!(board.to_text(TextOptions::default()).contains("expression"));
+        let other = [with("a", Some("2 * margin")), with("b", Some("3 * margin"))];
+        let error = Leaderboard::new(&other, Statistic::CmiPgdl).unwrap_err();
+        assert_eq!(error.to_string(), "win is 2 * margin in one zoo and 3 * margin in another");
+        let measure = [with("a", None), with("b", Some("3 * margin"))];
+        assert!(Leaderboard::new(&measure, Statistic::CmiPgdl).is_err());
     }
 
     #[test]

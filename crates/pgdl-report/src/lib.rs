@@ -8,6 +8,7 @@
 mod columns;
 pub mod compare;
 pub mod competition;
+pub mod composite;
 pub mod error;
 #[cfg(test)]
 mod example;
@@ -29,6 +30,7 @@ pub mod values;
 
 pub use compare::{Committed, Comparison, Difference};
 pub use competition::ScoresFile;
+pub use composite::{composite_entry, requested_values};
 pub use error::{ReportError, Result};
 pub use export::{ExportFormat, export_records, record_frame};
 pub use leaderboard::{Leaderboard, Statistic};

@@ -91,7 +91,7 @@ impl Predictions {
                     .collect()
             }
         };
-        Ok(MeasureValues { measure, entries, seconds: None })
+        Ok(MeasureValues { measure, entries, seconds: None, expression: None })
     }
 }
 
@@ -341,7 +341,7 @@ mod tests {
             [0.1, -1e-300, 3.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN].map(Entry::number).to_vec();
         entries.push(Entry::absent(ValueStatus::Timeout, ""));
         entries.push(Entry::absent(ValueStatus::Crashed, ""));
-        let values = MeasureValues { measure: "m".into(), entries, seconds: None };
+        let values = MeasureValues { measure: "m".into(), entries, seconds: None, expression: None };
         let text = predict_file(&population, &values).unwrap();
         assert!(
             text.starts_with(

@@ -13,7 +13,7 @@ use crate::ranking::ranking;
 use crate::values::{MeasureValues, ValueStatus};
 
 /// The format of the reports this build writes. It rises when a field is added or changes its meaning.
-pub const SCORE_REPORT_SCHEMA: u32 = 1;
+pub const SCORE_REPORT_SCHEMA: u32 = 2;
 
 /// How well measures rank the networks of one zoo by their true generalization gaps.
 ///
@@ -51,8 +51,11 @@ pub struct CompetitionTotal {
 /// The scores of one measure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MeasureScore {
-    /// The measure, with the parameters that differ from their defaults: `margin:p=10`.
+    /// The measure, with the parameters that differ from their defaults: `margin:p=10`. For a composite its name, or
+    /// else its expression.
     pub measure: String,
+    /// For a composite, a measure made of other measures' values, the expression that gives its values.
+    pub expression: Option<String>,
     /// `ok` if every network has a value, else the gravest status among the networks.
     pub status: ValueStatus,
     /// Number of networks that have a value.
@@ -158,7 +161,7 @@ impl ScoreReport {
 }
 
 impl MeasureScore {
-    fn new(grid: &Grid, values: &MeasureValues, scores: Scores) -> MeasureScore {
+    pub(crate) fn new(grid: &Grid, values: &MeasureValues, scores: Scores) -> MeasureScore {
         let mut undefined = BTreeMap::new();
         let mut note = |key: &str, outcome: Outcome| match outcome {
             Ok(value) => Some(value),
@@ -182,6 +185,7 @@ impl MeasureScore {
 
         MeasureScore {
             measure: values.measure.clone(),
+            expression: values.expression.clone(),
             status: values.status(),
             covered: scores.covered,
             granulated_kendall: granulated_kendall.collect(),

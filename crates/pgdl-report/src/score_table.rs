@@ -12,12 +12,18 @@ const COEFFICIENT: Digits = Digits::Fixed { decimals: 3, scale: 1.0 };
 impl ScoreReport {
     /// The scores as a table, ordered by `cmi_pgdl`, the best first; measures without a score come last.
     ///
+    /// A composite has its name in the column `measure` and its expression in the column `expression`.
+    ///
     /// People are shown the measure, its score (× 100), Kendall's τ-b with its interval, Ψ, coverage, time and what went
     /// wrong; CSV and JSON carry every field of the report, in the report's units.
     pub fn table(&self) -> Table {
         let axes: BTreeSet<&String> =
             self.scores.iter().flat_map(|score| score.granulated_kendall.keys()).collect();
-        let mut table = Table::new(columns(&axes));
+        let mut columns = columns(&axes);
+        columns.push(expression_column(
+            self.scores.iter().map(|score| (score.measure.as_str(), score.expression.as_deref())),
+        ));
+        let mut table = Table::new(columns);
         let mut scores: Vec<&MeasureScore> = self.scores.iter().collect();
         scores.sort_by(|a, b| by_score(a.cmi_pgdl, b.cmi_pgdl));
         for score in scores {
@@ -56,6 +62,7 @@ impl ScoreReport {
             Cell::count(self.networks),
             Cell::maybe(score.seconds),
             Cell::text(in_words(score)).tone(tone(score.status)),
+            score.expression.as_ref().map_or_else(Cell::empty, Cell::text),
         ]);
         row
     }
@@ -67,6 +74,16 @@ pub(crate) fn by_score(a: Option<f64>, b: Option<f64>) -> std::cmp::Ordering {
         (Some(a), Some(b)) => b.total_cmp(&a),
         _ => b.is_some().cmp(&a.is_some()),
     }
+}
+
+/// The expressions of composites: shown to people only where they do not stand in the column `measure` already.
+pub(crate) fn expression_column<'a>(
+    mut measures: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> Column {
+    let column = Column::new("expression", "expression");
+    let named =
+        measures.any(|(measure, expression)| expression.is_some_and(|expression| expression != measure));
+    if named { column.optional() } else { column.detail() }
 }
 
 fn columns(axes: &BTreeSet<&String>) -> Vec<Column> {

@@ -183,7 +183,7 @@ fn measure(columns: &Columns, place: usize, hint: Option<&str>) -> Result<Measur
             _ => Err(columns.bad_cell(row, place, not_a_number(cell), hint)),
         })
         .collect::<Result<_>>()?;
-    Ok(MeasureValues { measure: columns.names[place].clone(), entries, seconds: None })
+    Ok(MeasureValues { measure: columns.names[place].clone(), entries, seconds: None, expression: None })
 }
 
 fn is_exceeded(cell: &RawCell) -> bool {

@@ -137,6 +137,15 @@ impl Entry {
     }
 }
 
+impl From<&Record> for Entry {
+    fn from(record: &Record) -> Self {
+        match record.value {
+            Some(value) => Entry::Value { value, standard_error: record.standard_error },
+            None => Entry::absent(record.status.into(), record.message.clone().unwrap_or_default()),
+        }
+    }
+}
+
 /// One measure on all networks of a [`Population`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasureValues {
@@ -146,6 +155,8 @@ pub struct MeasureValues {
     pub entries: Vec<Entry>,
     /// Seconds the evaluations took together; `None` for values from outside.
     pub seconds: Option<f64>,
+    /// For a composite the expression that gives its values.
+    pub expression: Option<String>,
 }
 
 impl MeasureValues {
@@ -215,7 +226,12 @@ impl CountingRecords<'_> {
         MeasureValues {
             measure: self.measure.clone(),
             seconds: Some(self.records.iter().flatten().map(|record| record.seconds).sum()),
-            entries: self.records.iter().map(|record| record.map_or_else(Entry::missing, entry)).collect(),
+            entries: self
+                .records
+                .iter()
+                .map(|record| record.map_or_else(Entry::missing, Entry::from))
+                .collect(),
+            expression: None,
         }
     }
 }
@@ -280,13 +296,6 @@ pub fn counting_records<'a>(
         .collect()
 }
 
-fn entry(record: &Record) -> Entry {
-    match record.value {
-        Some(value) => Entry::Value { value, standard_error: record.standard_error },
-        None => Entry::absent(record.status.into(), record.message.clone().unwrap_or_default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +355,8 @@ mod tests {
     #[test]
     fn the_status_of_a_measure_is_the_gravest() {
         let absent = |status| Entry::absent(status, "");
-        let values = |entries| MeasureValues { measure: "m".into(), entries, seconds: None };
+        let values =
+            |entries| MeasureValues { measure: "m".into(), entries, seconds: None, expression: None };
         assert_eq!(values(vec![Entry::number(1.0)]).status(), ValueStatus::Ok);
         let several =
             values(vec![Entry::number(1.0), absent(ValueStatus::Timeout), absent(ValueStatus::Undefined)]);

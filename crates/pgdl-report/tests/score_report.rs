@@ -41,7 +41,7 @@ fn population() -> Population {
 fn measure(name: &str, entry: impl Fn(usize, f64) -> Entry) -> MeasureValues {
     let entries =
         population().networks.iter().enumerate().map(|(place, network)| entry(place, network.gap)).collect();
-    MeasureValues { measure: name.to_owned(), entries, seconds: Some(12.34) }
+    MeasureValues { measure: name.to_owned(), entries, seconds: Some(12.34), expression: None }
 }
 
 /// A measure that is right, one that is constant, one that lacks values, one that has none.
@@ -61,8 +61,9 @@ fn report() -> ScoreReport {
 }
 
 /// The keys of a score, as documented.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "measure",
+    "expression",
     "status",
     "covered",
     "cmi_pgdl",
