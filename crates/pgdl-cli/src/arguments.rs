@@ -18,6 +18,10 @@ pub struct Arguments {
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
 
+    /// Also use the measures of a plugin: a folder with its crate, or a crate's name. It is compiled when needed
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin: Vec<String>,
+
     /// Say less: no progress, no notes, only errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -46,6 +50,9 @@ pub enum Command {
     /// List and fetch data sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Make, check and keep measures of your own
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Compute a network's logits on given inputs
     Predict(PredictArguments),
     /// Check the installation: libtorch, devices, folders, data
@@ -66,6 +73,9 @@ pub enum Command {
     /// A worker that evaluates measures for a parent process
     #[command(name = "__worker", hide = true)]
     Worker,
+    /// Lists the measures for a parent process, or checks the promises of one
+    #[command(name = "__contract", hide = true)]
+    Contract { id: Option<String> },
     /// A worker that trains one network for a parent process
     #[command(name = "__train", hide = true)]
     Train {
@@ -164,6 +174,63 @@ pub enum DataCommand {
         /// The data set's name
         name: String,
     },
+}
+
+/// `pgdl plugin …`
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Make a crate with one working measure, its tests and a CI workflow
+    New {
+        /// The measure's id, snake_case
+        name: String,
+        /// The crate's folder [default: the name]
+        folder: Option<PathBuf>,
+    },
+    /// Write where this machine has pgdl and libtorch, for cargo run by hand in a plugin's folder
+    Setup {
+        /// The plugin's folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Check everything that is asked of a plugin: it builds, keeps the contract, runs on a zoo
+    Check(PluginCheckArguments),
+    /// Build a plugin and keep it: its measures are there in every later command
+    Add {
+        /// A folder, the address of a git repository, or a crate as in my_measures@0.2
+        source: String,
+        /// A branch or tag of the git repository
+        #[arg(long, value_name = "NAME")]
+        revision: Option<String>,
+    },
+    /// List the plugins that were added
+    List {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Forget a plugin that was added
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `pgdl plugin check`
+#[derive(Debug, Args)]
+pub struct PluginCheckArguments {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// The zoo of the smoke run: the measures are evaluated on two of its networks
+    #[arg(long, default_value = "cifar_vgg")]
+    pub zoo: String,
+    /// Leave out the run on a zoo
+    #[arg(long)]
+    pub no_smoke_run: bool,
+    /// Time allowed: each measure for its contract, and on each network of the zoo
+    #[arg(long, default_value = "300s", value_name = "TIME", value_parser = duration)]
+    pub time_limit: Duration,
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 /// `pgdl predict`

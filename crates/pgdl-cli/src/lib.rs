@@ -33,8 +33,16 @@ pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -
         Err(error) => error.exit(),
     };
     let terminal = Terminal::new(arguments.color, arguments.quiet);
+    if let Err(failure) = commands::plugin::take_host(&arguments, &terminal) {
+        terminal.fail(&failure);
+        return failure.exit.into();
+    }
     let mut registry = Registry::new();
-    let registered = register(&mut registry).map_err(|error| Failure::new(Exit::Plugin, exit::chain(&error)));
+    let registered = register(&mut registry).map_err(|error| Failure {
+        exit: Exit::Plugin,
+        hint: error.hint(),
+        message: exit::chain(&error),
+    });
     let outcome = match (registered, arguments.command) {
         (Err(failure), _) => Err(failure),
         // Workers speak to their parent, and end in their own ways.
@@ -82,6 +90,8 @@ fn run(command: Command, registry: &Registry, terminal: &Terminal) -> Outcome {
         Command::Explain { id, markdown } => commands::measures::explain(&id, markdown, registry, terminal),
         Command::Zoo(command) => commands::zoo::run(command, terminal),
         Command::Data(command) => commands::data::run(command, terminal),
+        Command::Plugin(command) => commands::plugin::run(command, registry, terminal),
+        Command::Contract { id } => commands::plugin::contract(id.as_deref(), registry, terminal),
         Command::Predict(arguments) => commands::predict::run(&arguments, terminal),
         Command::Doctor => commands::doctor::run(registry, terminal),
         Command::Schema => commands::manual::schema(terminal),

@@ -98,6 +98,12 @@ impl Terminal {
         }
     }
 
+    /// What another program says, as it says it, to whoever has to act on it.
+    pub fn pass_on(&self, text: &str) {
+        // Nobody is left to be told where standard error is closed.
+        let _ = write!(std::io::stderr().lock(), "{text}");
+    }
+
     fn say(&self, text: impl std::fmt::Display) {
         // Nobody is left to be told where standard error is closed.
         let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod evaluate;
 pub mod manual;
 pub mod measures;
+pub mod plugin;
 pub mod predict;
 pub mod score;
 pub mod zoo;

@@ -1,0 +1,312 @@
+//! Hosts: the program with the built-in measures and those of plugins, compiled when needed.
+//!
+//! A host is a crate of a few lines in a folder named after all that it is made of. All hosts share one target folder with
+//! each other and with pgdl's own build, and a copy of pgdl's lock file, so that little is compiled and nothing fetched.
+
+use std::convert::Infallible;
+use std::env;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::commands::plugin::cargo::{Built, build, cargo, offline, output};
+use crate::commands::plugin::origin::{Origin, make_folder, write_if_changed};
+use crate::commands::plugin::plugin_crate::{Place, PluginCrate, another_tch, quoted};
+use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
+
+/// Hosts are called this, and 16 digits of what they are made of.
+const PREFIX: &str = "pgdl-host-";
+
+/// A host that can be built.
+#[derive(Debug)]
+pub struct Host<'a> {
+    origin: &'a Origin,
+    plugins: Vec<PluginCrate>,
+    name: String,
+    folder: PathBuf,
+}
+
+/// Whether this program is a host.
+pub fn this_is_a_host() -> bool {
+    this_program().is_some_and(|name| name.starts_with(PREFIX))
+}
+
+fn this_program() -> Option<String> {
+    Some(env::current_exe().ok()?.file_name()?.to_str()?.to_owned())
+}
+
+impl<'a> Host<'a> {
+    /// The host of these plugins.
+    ///
+    /// # Errors
+    /// Two of them have one name.
+    pub fn new(mut plugins: Vec<PluginCrate>, origin: &'a Origin) -> Result<Host<'a>, Failure> {
+        plugins.sort_by(|one, other| one.library.cmp(&other.library));
+        if let Some([one, other]) = plugins.windows(2).find(|two| two[0].library == two[1].library) {
+            let what =
+                format!("two plugins are called {}: {} and {}", one.name, one.source(), other.source());
+            return Err(
+                Failure::new(Exit::Plugin, what).hint("give one of them another name in its Cargo.toml")
+            );
+        }
+        let mut digest = Sha256::new();
+        let made_of = [manifest("", &plugins, origin), main(&plugins), origin.lock.clone()];
+        for part in
+            made_of.iter().map(String::as_str).chain([origin.profile, origin.triple, origin.rustflags])
+        {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        let digits: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let name = format!("{PREFIX}{digits}");
+        Ok(Host { folder: origin.hosts.join(&digits), origin, plugins, name })
+    }
+
+    /// Whether it is this very program.
+    pub fn is_this_program(&self) -> bool {
+        this_program().is_some_and(|name| name == self.name)
+    }
+
+    /// The program, once it is built.
+    pub fn program(&self) -> PathBuf {
+        self.origin.target_dir.join(self.origin.profile_folder).join(&self.name)
+    }
+
+    /// Builds it, or finds that nothing has changed.
+    ///
+    /// # Errors
+    /// What the plugins want and what pgdl has do not fit together, or something does not compile: cargo's messages are
+    /// shown before.
+    pub fn build(&self, terminal: &Terminal) -> Result<(), Failure> {
+        make_folder(&self.folder.join("src"))?;
+        make_folder(&self.origin.target_dir)?;
+        let build_script = self.origin.own_crate("pgdl").join("build.rs");
+        let build_script = fs::read_to_string(&build_script)
+            .map_err(|error| Failure::new(Exit::Plugin, format!("{}: {error}", build_script.display())))?;
+        write_if_changed(&self.folder.join("Cargo.toml"), &manifest(&self.name, &self.plugins, self.origin))?;
+        write_if_changed(&self.folder.join("build.rs"), &build_script)?;
+        write_if_changed(&self.folder.join("src/main.rs"), &main(&self.plugins))?;
+        let lock = self.folder.join("Cargo.lock");
+        if !lock.exists() {
+            write_if_changed(&lock, &self.origin.lock)?;
+        }
+        let online = self.resolve()?;
+        let first = !self.program().exists();
+        if first {
+            let names: Vec<&str> = self.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+            terminal.note(format_args!(
+                "building a pgdl with {} (minutes the first time, seconds after)",
+                names.join(", ")
+            ));
+        }
+        let mut command = cargo(self.origin, &self.folder);
+        command.args(["build", "--profile", self.origin.profile]);
+        if !online {
+            command.arg("--offline");
+        }
+        let progress = first && !terminal.quiet;
+        if !progress {
+            command.arg("--quiet");
+        }
+        let main = self.folder.join("src/main.rs");
+        let of_a_plugin = |manifest: &str| {
+            self.plugins.iter().find(|plugin| match &plugin.place {
+                Place::Folder(folder) => {
+                    Path::new(manifest).canonicalize().ok() == Some(folder.join("Cargo.toml"))
+                }
+                Place::Registry(_) => manifest.contains(&format!("/{}-", plugin.name)),
+            })
+        };
+        let built = build(
+            &mut command,
+            |message| {
+                // What pgdl's own crates are warned of is no concern of a plugin's author.
+                let concerns = message.error || of_a_plugin(&message.manifest).is_some();
+                concerns && !self.is_own_main(&message.manifest)
+            },
+            progress,
+            terminal,
+        )?;
+        if built.complete {
+            return Ok(());
+        }
+        let error = built.messages.iter().find(|message| message.error);
+        Err(match error {
+            Some(error) if self.is_own_main(&error.manifest) => self.no_register(&built, terminal),
+            Some(error) => match of_a_plugin(&error.manifest) {
+                Some(plugin) => {
+                    Failure::new(Exit::Plugin, format!("plugin {} does not compile", plugin.name))
+                }
+                None => {
+                    Failure::new(Exit::Plugin, format!("{} does not compile", error.manifest)).hint(format!(
+                        "the source of pgdl in {} has to compile for any plugin to",
+                        self.origin.source.display()
+                    ))
+                }
+            },
+            None => Failure::new(
+                Exit::Plugin,
+                format!("the host in {} cannot be built\n{}", main.display(), built.talk.trim_end()),
+            ),
+        })
+    }
+
+    /// Replaces this process by the host, which takes up the same command line.
+    ///
+    /// # Errors
+    /// The host cannot be started.
+    pub fn take_over(&self) -> Result<Infallible, Failure> {
+        let error = Command::new(self.program()).args(env::args_os().skip(1)).exec();
+        Err(Failure::new(Exit::Plugin, format!("cannot run {}: {error}", self.program().display())))
+    }
+
+    fn is_own_main(&self, manifest: &str) -> bool {
+        Path::new(manifest).starts_with(&self.folder)
+    }
+
+    /// The few lines of the host do not compile: a plugin lacks what they call.
+    fn no_register(&self, built: &Built, terminal: &Terminal) -> Failure {
+        let errors: Vec<_> = built.messages.iter().filter(|message| message.error).collect();
+        let missing = |plugin: &&PluginCrate| {
+            let named = |text: &str| {
+                text.contains(&format!("`{}`", plugin.library))
+                    || text.contains(&format!("{}::register", plugin.library))
+            };
+            errors.iter().any(|error| named(&error.text) || named(&error.rendered))
+        };
+        let plugin = self.plugins.iter().find(missing).or(self.plugins.first());
+        let name = plugin.map_or("?", |plugin| plugin.name.as_str());
+        let failure = match errors.first().and_then(|error| error.code.as_deref()) {
+            Some("E0425" | "E0603" | "E0433") => {
+                Failure::new(Exit::Plugin, format!("plugin {name} has no public function `register`"))
+            }
+            _ => {
+                errors.iter().for_each(|error| terminal.pass_on(&error.rendered));
+                Failure::new(
+                    Exit::Plugin,
+                    format!("`register` of plugin {name} is another function than is asked for"),
+                )
+            }
+        };
+        failure.hint(
+            "its src/lib.rs needs `pub fn register(registry: &mut pgdl_measure::Registry) -> Result<(), pgdl_measure::RegistryError>`",
+        )
+    }
+
+    /// Finds versions for everything, without the network where that is possible. Returns whether it was needed.
+    fn resolve(&self) -> Result<bool, Failure> {
+        let metadata = |flags: &[&str]| {
+            let mut command = cargo(self.origin, &self.folder);
+            command.args(["metadata", "--format-version", "1", "--filter-platform", self.origin.triple]);
+            output(command.args(flags))
+        };
+        let mut found = metadata(&["--offline"])?;
+        let online = !found.status.success() && !offline();
+        if online {
+            found = metadata(&[])?;
+        }
+        if !found.status.success() {
+            return Err(self.does_not_fit(&String::from_utf8_lossy(&found.stderr)));
+        }
+        let graph: Value = serde_json::from_slice(&found.stdout)
+            .map_err(|error| Failure::new(Exit::Plugin, format!("cargo's answer cannot be read: {error}")))?;
+        self.check_graph(&graph)?;
+        Ok(online)
+    }
+
+    /// Says why no versions can be found.
+    fn does_not_fit(&self, said: &str) -> Failure {
+        let names: Vec<&str> = self.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+        let names = names.join(", ");
+        let ours = self.origin.locked_version("tch").unwrap_or_default();
+        if said.contains("links to the native library `tch`") {
+            let failure =
+                another_tch(&names, "tch", "of another version, by way of a crate that it uses", &ours);
+            return Failure { message: format!("{}\n{}", failure.message, said.trim_end()), ..failure };
+        }
+        let failure = Failure::new(
+            Exit::Plugin,
+            format!("no versions of crates fit both pgdl and {names}:\n{}", said.trim_end()),
+        );
+        if offline() {
+            failure.hint("PGDL_OFFLINE is set: only crates that were fetched before can be used")
+        } else {
+            failure.hint("pgdl's own versions are fixed by its Cargo.lock: relax what the plugin asks for")
+        }
+    }
+
+    /// One pgdl-measure: the types of two would not fit together.
+    fn check_graph(&self, graph: &Value) -> Result<(), Failure> {
+        let packages = graph["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for own in self.origin.locked().iter().filter(|package| package.own) {
+            let place = self.origin.own_crate(&own.name).join("Cargo.toml");
+            let stranger =
+                packages.iter().filter(|package| package["name"] == own.name.as_str()).find(|package| {
+                    let manifest = package["manifest_path"].as_str().unwrap_or_default();
+                    Path::new(manifest).canonicalize().ok() != place.canonicalize().ok()
+                });
+            // A crate of pgdl that is no dependency of pgdl-cli may come from anywhere.
+            let Some(stranger) = stranger.filter(|_| place.exists()) else { continue };
+            let nodes = graph["resolve"]["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let wants = nodes.iter().find(|node| {
+                node["dependencies"].as_array().is_some_and(|all| all.contains(&stranger["id"]))
+            });
+            let wants = wants
+                .and_then(|node| packages.iter().find(|package| package["id"] == node["id"]))
+                .and_then(|package| package["name"].as_str())
+                .unwrap_or("a crate");
+            let version = stranger["version"].as_str().unwrap_or("?");
+            let what = format!(
+                "{wants} wants another {}: {version} in {}, this pgdl is built with {} in {}",
+                own.name,
+                stranger["manifest_path"].as_str().unwrap_or("?").trim_end_matches("/Cargo.toml"),
+                own.version,
+                self.origin.own_crate(&own.name).display()
+            );
+            return Err(Failure::new(Exit::Plugin, what).hint(format!(
+                "write `{} = \"{}\"` in its Cargo.toml: its host then uses that of this pgdl",
+                own.name, own.version
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The host's `Cargo.toml`.
+fn manifest(name: &str, plugins: &[PluginCrate], origin: &Origin) -> String {
+    let path = |name: &str| quoted(&origin.own_crate(name).display().to_string());
+    let torch = origin.requirement("torch-sys").unwrap_or("*");
+    let mut text = format!(
+        "# Written by pgdl: changes are lost.\n[package]\nname = {}\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
+         [workspace]\n\n[dependencies]\npgdl-cli = {{ path = {} }}\npgdl-measures = {{ path = {} }}\ntorch-sys = {}\n",
+        quoted(name),
+        path("pgdl-cli"),
+        path("pgdl-measures"),
+        quoted(torch),
+    );
+    text.extend(plugins.iter().map(PluginCrate::dependency));
+    let mut own: Vec<&String> = plugins.iter().flat_map(|plugin| &plugin.own_from_registry).collect();
+    own.sort_unstable();
+    own.dedup();
+    if !own.is_empty() {
+        text.push_str("\n[patch.crates-io]\n");
+        text.extend(own.iter().map(|name| format!("{name} = {{ path = {} }}\n", path(name))));
+    }
+    format!("{text}\n{}", origin.profiles())
+}
+
+/// The host's `src/main.rs`.
+fn main(plugins: &[PluginCrate]) -> String {
+    let calls: String =
+        plugins.iter().map(|plugin| format!("        {}::register(registry)?;\n", plugin.library)).collect();
+    format!(
+        "//! pgdl with the measures of plugins. Written by pgdl: changes are lost.\n\n\
+         fn main() -> std::process::ExitCode {{\n    pgdl_cli::main(|registry| {{\n        \
+         pgdl_measures::register(registry)?;\n{calls}        Ok(())\n    }})\n}}\n"
+    )
+}
