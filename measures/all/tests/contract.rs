@@ -71,6 +71,7 @@ fn the_first_families_are_complete() {
             "bartlett_2017",
             "neyshabur_2018",
             "golowich_2018",
+            "long_sedghi_2020",
             "rademacher_spectral",
             "covering_number"
         ]

@@ -16,7 +16,7 @@ pub struct Bartlett2017 {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "bartlett_2017",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the main term of the spectrally normalized margin bound.",
     formula: "ln [‖X‖_F R_A ln W / (γ n)], R_A = Π_ℓ ‖A_ℓ‖₂ · (Σ_ℓ (‖A_ℓᵀ‖_{2,1} / ‖A_ℓ‖₂)^{2/3})^{3/2}",
     shapes: "A_ℓ: the matrix of the map that layer ℓ of L applies, [outputs, inputs], BatchNormalization \
@@ -24,19 +24,20 @@ pub static INFO: MeasureInfo = MeasureInfo {
             values between two layers; X: the n training inputs, its norm extrapolated from the sample; γ: \
             the percentile p of the margins",
     paper: "Bartlett, Foster, Telgarsky 2017, Spectrally-normalized Margin Bounds for Neural Networks, \
-            Theorem 1.1, with reference matrices zero",
+            Theorem 1.1 with R_A of eq. 1.2, reference matrices zero and 1-Lipschitz activations",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
     behaviour: "For chains of layers with 1-Lipschitz functions between; biases are left out, and pooling \
-                windows are taken not to overlap. The constant of the theorem and its term in the \
-                confidence are left out. Convolutions count as their matrices, in which a weight stands \
+                windows are taken not to overlap. It is the first term inside the theorem's Õ: what that \
+                hides (a constant, and ln n) and the term in the confidence are left out; `rademacher_spectral` has \
+                them. Convolutions count as their matrices, in which a weight stands \
                 once for each position. Undefined for networks that branch, where a layer's norm is zero, \
-                or γ ≤ 0. The formula is given from memory of the paper.",
+                or γ ≤ 0.",
     stochastic: false,
     control: false,
     parameters: &[P, VARIANT],

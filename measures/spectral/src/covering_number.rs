@@ -23,7 +23,7 @@ pub struct CoveringNumber {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "covering_number",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the bound on the metric entropy of all networks whose layers have the norms \
             of this one.",
     formula: "ln [‖X‖²_F ln(2W²) R²_A / ε²], R_A = Π_ℓ ‖A_ℓ‖₂ · (Σ_ℓ (‖A_ℓᵀ‖_{2,1} / ‖A_ℓ‖₂)^{2/3})^{3/2}",
@@ -32,9 +32,10 @@ pub static INFO: MeasureInfo = MeasureInfo {
             values between two layers; X: the n training inputs, its norm extrapolated from the sample; ε: \
             Euclidean distance between the outputs on all n inputs",
     paper: "Bartlett, Foster, Telgarsky 2017, Spectrally-normalized Margin Bounds for Neural Networks, \
-            Theorem 3.3, with reference matrices zero",
+            Theorem 3.3, with reference matrices zero and 1-Lipschitz activations, s_ℓ = ‖A_ℓ‖₂ and b_ℓ = \
+            ‖A_ℓᵀ‖_{2,1}",
     needs: &[],
-    cost: "some dozens of products of each layer with one input, f64",
+    cost: "some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
@@ -42,8 +43,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     },
     behaviour: "For chains of layers with 1-Lipschitz functions between; biases are left out, and pooling \
                 windows are taken not to overlap. A change of ε adds the same to every network. Undefined \
-                for networks that branch and where a layer's norm is zero. The formula is given from \
-                memory of the paper.",
+                for networks that branch and where a layer's norm is zero.",
     stochastic: false,
     control: false,
     parameters: &[EPSILON],

@@ -16,7 +16,7 @@ pub struct FroOverSpec {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "fro_over_spec",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The sum over layers of the squared Frobenius norm of the kernel over the squared spectral norm.",
     formula: "Σ_ℓ ‖W_ℓ‖²_F / ‖W_ℓ‖²₂",
     shapes: "W_ℓ: the L kernels, BatchNormalization folded in; ‖·‖₂: the layer's operator norm, [h · w · in] \
@@ -24,7 +24,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them, eq. 33",
     needs: &[],
-    cost: "some dozens of products of each layer with one input, f64",
+    cost: "some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

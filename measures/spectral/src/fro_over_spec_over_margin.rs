@@ -19,7 +19,7 @@ pub struct FroOverSpecOverMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "fro_over_spec_over_margin",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The sum over layers of the squared Frobenius norm of the kernel over the squared spectral norm, \
             over the squared margin.",
     formula: "Σ_ℓ ‖W_ℓ‖²_F / ‖W_ℓ‖²₂ / γ²",
@@ -28,7 +28,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them: eq. 33 over the squared margin",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

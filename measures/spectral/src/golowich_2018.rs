@@ -17,7 +17,7 @@ pub struct Golowich2018 {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "golowich_2018",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the bound on the Rademacher complexity by the product of Frobenius norms, \
             over the margin.",
     formula: "ln [(√(2 ln 2 · L) + 1) ‖X‖_F Π_ℓ ‖A_ℓ‖_F / (γ n)]",
@@ -25,9 +25,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
             folded in; X: the n training inputs, its norm extrapolated from the sample; γ: the percentile \
             p of the margins",
     paper: "Golowich, Rakhlin, Shamir 2018, Size-Independent Sample Complexity of Neural Networks, Theorem \
-            1",
+            1, before √(Σ‖xᵢ‖²) is bounded by B√n",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
@@ -38,7 +38,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
                 activations; the number of classes does not enter. The norm of a convolution is that of \
                 its matrix, in which a weight stands once for each position. Undefined for networks that \
                 branch, where a layer's norm is zero, or γ ≤ 0. So are activations that are not positively \
-                homogeneous. The formula is given from memory of the paper.",
+                homogeneous.",
     stochastic: false,
     control: false,
     parameters: &[P, VARIANT],

@@ -1,5 +1,6 @@
 //! Norms of all layers: what the family shares.
 
+use pgdl_measure::network::Network;
 use pgdl_measure::sums::{sum_of_squared_differences, sum_of_squares};
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{Kernel, LayerDetail, MeasureError, Probe, Quantity, kernels};
@@ -14,6 +15,8 @@ use crate::norm::Norm;
 pub enum Weights {
     /// W_ℓ, after training.
     Trained,
+    /// W_ℓ⁰, before training.
+    Initial,
     /// W_ℓ − W_ℓ⁰, what training added.
     Change,
 }
@@ -45,6 +48,7 @@ impl Quantity for LayerNorms {
     fn name(&self) -> String {
         let weights = match self.weights {
             Weights::Trained => "trained",
+            Weights::Initial => "initial",
             Weights::Change => "change",
         };
         format!("layer_norms norm={} weights={weights}", self.norm.name())
@@ -52,16 +56,17 @@ impl Quantity for LayerNorms {
 
     fn compute(&self, probe: &Probe) -> Result<Vec<LayerNorm>, MeasureError> {
         let network = probe.folded()?;
-        let tensors: Vec<Tensor> = match self.weights {
-            Weights::Trained => {
-                kernels(&network).iter().map(|kernel| kernel.tensor.shallow_clone()).collect()
-            }
+        let of = |network: &Network| -> Vec<Tensor> {
+            kernels(network).iter().map(|kernel| kernel.tensor.shallow_clone()).collect()
+        };
+        let tensors = match self.weights {
+            Weights::Trained => of(&network),
+            Weights::Initial => of(&*probe.folded_initial()?),
             Weights::Change => {
-                let initial = probe.folded_initial()?;
-                let pairs = kernels(&network).into_iter().zip(kernels(&initial));
-                let difference = |(now, then): (Kernel<'_>, Kernel<'_>)| -> Result<Tensor, MeasureError> {
-                    Ok(now.tensor.f_to_kind(Kind::Double)?.f_sub(&then.tensor.f_to_kind(Kind::Double)?)?)
+                let difference = |(now, then): (Tensor, Tensor)| {
+                    now.f_to_kind(Kind::Double)?.f_sub(&then.f_to_kind(Kind::Double)?)
                 };
+                let pairs = of(&network).into_iter().zip(of(&*probe.folded_initial()?));
                 pairs.map(difference).collect::<Result<_, _>>()?
             }
         };
@@ -93,6 +98,11 @@ impl Quantity for LayerNorms {
         });
         norms.collect()
     }
+}
+
+/// ‖W_ℓ‖₂ of each layer.
+pub(crate) fn spectral_norms(norms: &[LayerNorm]) -> Vec<LayerDetail> {
+    norms.iter().map(|norm| LayerDetail { layer: norm.layer.clone(), value: norm.spectral }).collect()
 }
 
 /// ln ‖W_ℓ‖²₂ of each layer.

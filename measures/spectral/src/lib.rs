@@ -10,9 +10,11 @@ pub mod covering_number;
 pub mod fro_over_spec;
 pub mod fro_over_spec_over_margin;
 pub mod golowich_2018;
+mod input_norms;
 mod largest_singular_value;
 mod layer_norms;
 mod linear_map;
+pub mod long_sedghi_2020;
 mod named_norms;
 pub mod neyshabur_2018;
 mod norm;
@@ -27,7 +29,8 @@ pub mod spectral_product_over_margin;
 pub mod spectral_sum;
 pub mod spectral_sum_over_margin;
 
-pub use largest_singular_value::{TOLERANCE, largest_singular_value};
+pub use input_norms::{InputNorms, InputSizes};
+pub use largest_singular_value::{FAILURE, TOLERANCE, largest_singular_value};
 pub use layer_norms::{LayerNorm, LayerNorms, Weights};
 pub use linear_map::LinearMap;
 pub use named_norms::{circular_norm, reshape_norm};
@@ -86,6 +89,12 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     })?;
     registry.add(&golowich_2018::INFO, |p| {
         Ok(Box::new(golowich_2018::Golowich2018 { quantile: MarginPercentile::new(p)? }))
+    })?;
+    registry.add(&long_sedghi_2020::INFO, |p| {
+        Ok(Box::new(long_sedghi_2020::LongSedghi2020 {
+            norm: Norm::new(p)?,
+            quantile: MarginPercentile::new(p)?,
+        }))
     })?;
     registry.add(&rademacher_spectral::INFO, |p| {
         Ok(Box::new(rademacher_spectral::RademacherSpectral { quantile: MarginPercentile::new(p)? }))

@@ -85,6 +85,22 @@ impl LinearMap {
         &self.network.weights()[0][0]
     }
 
+    /// The map times a number.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn scaled(&self, factor: f64) -> Result<Self, MeasureError> {
+        Ok(Self { network: self.network.map_weights(|kernel| Ok(kernel.tensor.f_mul_scalar(factor)?))? })
+    }
+
+    /// The kernel of a dense layer on vectors, `[in, out]`: the map's matrix, transposed. `None` for other maps.
+    pub fn matrix(&self) -> Option<&Tensor> {
+        match self.network.architecture().nodes[0].layer {
+            Layer::Dense(_) if self.input_shape().len() == 1 => Some(self.kernel()),
+            _ => None,
+        }
+    }
+
     /// The images of `inputs`, `[N, …]`.
     ///
     /// # Errors

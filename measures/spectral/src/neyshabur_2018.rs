@@ -16,7 +16,7 @@ pub struct Neyshabur2018 {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "neyshabur_2018",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the main term of the PAC-Bayesian spectrally normalized margin bound.",
     formula: "½ ln [B² L² h ln(L h) Π_ℓ ‖A_ℓ‖²₂ Σ_ℓ (‖A_ℓ‖²_F / ‖A_ℓ‖²₂) / (γ² n)]",
     shapes: "A_ℓ: the matrix of the map that layer ℓ of L applies, [outputs, inputs], BatchNormalization \
@@ -25,7 +25,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Neyshabur, Bhojanapalli, Srebro 2018, A PAC-Bayesian Approach to Spectrally-Normalized Margin \
             Bounds for Neural Networks, Theorem 1",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
@@ -33,8 +33,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     },
     behaviour: "For chains of layers with 1-Lipschitz functions between; biases are left out, and pooling \
                 windows are taken not to overlap. The constant of the theorem and its term in the \
-                confidence are left out. Undefined for networks that branch, where a layer's norm is zero, \
-                or γ ≤ 0. The formula is given from memory of the paper.",
+                confidence, ln(L n/δ), are left out. Undefined for networks that branch, where a layer's norm is zero, \
+                or γ ≤ 0.",
     stochastic: false,
     control: false,
     parameters: &[P, VARIANT],

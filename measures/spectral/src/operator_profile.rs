@@ -1,10 +1,10 @@
 //! What the bounds need of the layers and of the inputs.
 
 use pgdl_measure::network::{Activation, Layer, Network};
-use pgdl_measure::sums::sum_of_squares;
 use pgdl_measure::tch::Kind;
 use pgdl_measure::{Kernel, MeasureError, Probe, Quantity, kernels};
 
+use crate::input_norms::InputNorms;
 use crate::layer_norms::{LayerNorms, Weights};
 use crate::linear_map::{LinearMap, input_shape};
 use crate::norm::Norm;
@@ -87,19 +87,9 @@ impl Quantity for OperatorProfile {
             width = width.max(layer.outputs);
             layers.push(layer);
         }
+        let inputs = probe.get(&InputNorms)?;
         let n = probe.train_size() as f64;
-        let squares = sum_of_squares(probe.inputs())?;
-        let mut largest = 0.0f64;
-        for batch in probe.batches() {
-            let rows = batch?.inputs.f_flatten(1, -1)?.f_to_kind(Kind::Double)?.f_square()?;
-            let norms = rows.f_sum_dim_intlist(1, false, Kind::Double)?;
-            largest = largest.max(norms.f_max()?.f_double_value(&[])?);
-        }
-        if squares == 0.0 {
-            return MeasureError::undefined("every input is zero");
-        }
-        let data_norm = (squares * n / probe.sample_size() as f64).sqrt();
-        Ok(Profile { layers, width, n, data_norm, largest_input: largest.sqrt() })
+        Ok(Profile { layers, width, n, data_norm: inputs.all, largest_input: inputs.largest })
     }
 }
 
@@ -127,7 +117,7 @@ fn operator_layer(
 }
 
 /// The bounds hold for chains of linear maps and 1-Lipschitz functions.
-fn check_chain(network: &Network) -> Result<(), MeasureError> {
+pub(crate) fn check_chain(network: &Network) -> Result<(), MeasureError> {
     if !network.architecture().is_sequential() {
         return MeasureError::undefined("the bound is for chains of layers, and this network branches");
     }

@@ -16,7 +16,7 @@ pub struct RademacherSpectral {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "rademacher_spectral",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the bound on the Rademacher complexity of the margin loss that follows from \
             the covering numbers.",
     formula: "ln [4 / n^{3/2} + 36 ln(n) ‖X‖_F √ln(2W²) R_A / (γ n)], R_A = Π_ℓ ‖A_ℓ‖₂ · (Σ_ℓ (‖A_ℓᵀ‖_{2,1} \
@@ -26,10 +26,10 @@ pub static INFO: MeasureInfo = MeasureInfo {
             values between two layers; X: the n training inputs, its norm extrapolated from the sample; γ: \
             the percentile p of the margins",
     paper: "Bartlett, Foster, Telgarsky 2017, Spectrally-normalized Margin Bounds for Neural Networks, \
-            Lemma A.8: Dudley's integral (Lemma A.5, from α = 1/n) of Theorem 3.3, the ramp loss being \
-            2/γ-Lipschitz",
+            the step from Theorem 3.3 to Theorem 1.1: Dudley's integral 4α/√n + (12/n) ∫ √ln N(ε) dε from α = 1/n \
+            to √n, the ramp loss being 2/γ-Lipschitz",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

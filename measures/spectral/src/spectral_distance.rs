@@ -18,7 +18,7 @@ pub struct SpectralDistance {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_distance",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The sum of the squared spectral norms of what training added to the layers.",
     formula: "Σ_ℓ ‖W_ℓ − W_ℓ⁰‖²₂",
     shapes: "W_ℓ, W_ℓ⁰: the L kernels after and before training, BatchNormalization folded in with the \
@@ -27,7 +27,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them, eq. 41",
     needs: &[Need::InitialWeights],
-    cost: "some dozens of products of each layer with one input, f64",
+    cost: "some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,

@@ -21,7 +21,7 @@ pub struct SpectralDistanceOverMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_distance_over_margin",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The sum of the squared spectral norms of what training added to the layers, over the squared \
             margin.",
     formula: "Σ_ℓ ‖W_ℓ − W_ℓ⁰‖²₂ / γ²",
@@ -31,7 +31,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them: eq. 41 over the squared margin",
     needs: &[Need::InitialWeights, Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,

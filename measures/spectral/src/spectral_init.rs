@@ -19,7 +19,7 @@ pub struct SpectralInit {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_init",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the product of the squared spectral norms times the sum of the ratios of \
             squared Frobenius distances from initialization to squared spectral norms, over the squared \
             margin.",
@@ -31,7 +31,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             Find Them, eq. 29, as a logarithm; Pitas, Davies, Vandergheynst 2017, PAC-Bayesian Margin Bounds \
             for Convolutional Neural Networks",
     needs: &[Need::InitialWeights, Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,

@@ -19,7 +19,7 @@ pub struct SpectralOrig {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_orig",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the product of the squared spectral norms times the sum of the ratios of \
             squared Frobenius to squared spectral norms, over the squared margin.",
     formula: "Σ_ℓ ln ‖W_ℓ‖²₂ + ln Σ_ℓ (‖W_ℓ‖²_F / ‖W_ℓ‖²₂) − 2 ln γ",
@@ -29,7 +29,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             Find Them, eq. 30, as a logarithm; Neyshabur, Bhojanapalli, Srebro 2018, A PAC-Bayesian Approach \
             to Spectrally-Normalized Margin Bounds for Neural Networks",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

@@ -16,7 +16,7 @@ pub struct SpectralProduct {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_product",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the product of the squared spectral norms of the layers.",
     formula: "Σ_ℓ ln ‖W_ℓ‖²₂",
     shapes: "W_ℓ: the L kernels, BatchNormalization folded in; ‖·‖₂: the layer's operator norm, [h · w · in] \
@@ -25,7 +25,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             Find Them, eq. 32, as a logarithm; Bartlett, Foster, Telgarsky 2017, Spectrally-normalized \
             Margin Bounds for Neural Networks",
     needs: &[],
-    cost: "some dozens of products of each layer with one input, f64",
+    cost: "some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

@@ -19,7 +19,7 @@ pub struct SpectralProductOverMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_product_over_margin",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the product of the squared spectral norms of the layers over the squared \
             margin.",
     formula: "Σ_ℓ ln ‖W_ℓ‖²₂ − 2 ln γ",
@@ -28,7 +28,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them, eq. 31, as a logarithm",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

@@ -16,7 +16,7 @@ pub struct SpectralSum {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_sum",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the number of layers times the geometric mean of their squared spectral norms.",
     formula: "ln L + (1/L) Σ_ℓ ln ‖W_ℓ‖²₂",
     shapes: "W_ℓ: the L kernels, BatchNormalization folded in; ‖·‖₂: the layer's operator norm, [h · w · in] \
@@ -24,7 +24,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them, eq. 35, as a logarithm",
     needs: &[],
-    cost: "some dozens of products of each layer with one input, f64",
+    cost: "some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

@@ -19,7 +19,7 @@ pub struct SpectralSumOverMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "spectral_sum_over_margin",
     family: "spectral",
-    version: 1,
+    version: 2,
     title: "The logarithm of the number of layers times the geometric mean of their squared spectral norms, \
             the product being over the squared margin.",
     formula: "ln L + (1/L) (Σ_ℓ ln ‖W_ℓ‖²₂ − 2 ln γ)",
@@ -28,7 +28,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to \
             Find Them, eq. 34, as a logarithm",
     needs: &[Need::Labels],
-    cost: "1 F, and some dozens of products of each layer with one input, f64",
+    cost: "1 F, and some hundred products of each layer with one input, f64",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,

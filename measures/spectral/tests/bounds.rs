@@ -6,7 +6,7 @@ use pgdl_measure::network::{
     Source,
 };
 use pgdl_measure::tch::{Device, Kind, Tensor};
-use pgdl_measure::{Dataset, MeasureError, Measured, Probe, ProbeInput, Registry, kernels};
+use pgdl_measure::{Dataset, Kernel, MeasureError, Measured, Probe, ProbeInput, Registry, kernels};
 use pgdl_measure_spectral::{LinearMap, OperatorProfile, Profile};
 
 fn registry() -> Registry {
@@ -34,20 +34,30 @@ fn close(what: &str, value: f64, expected: f64) {
     assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1.0), "{what}: {value} is not {expected}");
 }
 
+/// The matrix `[inputs, outputs]` of the map that each layer of a network applies.
+fn matrices(network: &Network) -> Vec<Tensor> {
+    let network = network.fold_batch_norm().unwrap();
+    let matrix = |kernel: &Kernel<'_>| {
+        let map = LinearMap::of(&network, kernel, kernel.tensor).unwrap();
+        let shape = [&[map.inputs()], map.input_shape()].concat();
+        let units = Tensor::eye(map.inputs(), (Kind::Double, Device::Cpu)).reshape(shape);
+        map.apply(&units).unwrap().flatten(1, -1)
+    };
+    kernels(&network).iter().map(matrix).collect()
+}
+
+fn largest_singular(matrix: &Tensor) -> f64 {
+    matrix.svd(true, false).1.max().double_value(&[])
+}
+
 /// ‖A‖₂, ‖Aᵀ‖_{2,1}, ‖A‖²_F and the rows of the matrix A of each layer of a tiny network.
 fn dense_layers(specimen: &Specimen) -> Vec<[f64; 4]> {
-    let network = specimen.network.fold_batch_norm().unwrap();
-    kernels(&network)
+    matrices(&specimen.network)
         .iter()
-        .map(|kernel| {
-            let map = LinearMap::of(&network, kernel, kernel.tensor).unwrap();
-            let shape = [&[map.inputs()], map.input_shape()].concat();
-            let units = Tensor::eye(map.inputs(), (Kind::Double, Device::Cpu)).reshape(shape);
-            // [inputs, outputs]
-            let matrix = map.apply(&units).unwrap().flatten(1, -1);
+        .map(|matrix| {
             let rows = Vec::<f64>::try_from(&matrix.square().sum_dim_intlist(0, false, None)).unwrap();
             [
-                matrix.svd(true, false).1.max().double_value(&[]),
+                largest_singular(matrix),
                 rows.iter().map(|row| row.sqrt()).sum(),
                 rows.iter().sum(),
                 rows.len() as f64,
@@ -96,6 +106,54 @@ fn bounds_agree_with_their_formulas() {
             close(&format!("{spec} of {}", specimen.name), value(spec, &specimen), expected.ln());
         }
     }
+}
+
+/// Both forms of the bound.
+#[test]
+fn the_bound_by_distance_agrees_with_its_formula() {
+    for specimen in tiny_networks().unwrap() {
+        let (now, then) = (matrices(&specimen.network), matrices(&specimen.initial));
+        let inputs = specimen.train.inputs.to_kind(Kind::Double).flatten(1, -1);
+        let chi = inputs.square().sum_dim_intlist(1, false, None).max().double_value(&[]).sqrt();
+        let folded = specimen.network.fold_batch_norm().unwrap();
+        let weights: f64 = kernels(&folded).iter().map(|kernel| kernel.tensor.numel() as f64).sum();
+        let nu = then.iter().map(|matrix| largest_singular(matrix) - 1.0).fold(0.0, f64::max);
+        let gamma = -value("margin", &specimen);
+        let beta: f64 = now.iter().zip(&then).map(|(now, then)| largest_singular(&(now - then))).sum();
+        let inner = beta + nu * now.len() as f64 + (chi * 2.0 / gamma * beta).ln();
+        assert!(inner > 5f64.ln());
+        let expected = 0.5 * (weights * inner / 240.0).ln();
+        let measured = evaluate("long_sedghi_2020", input(&specimen)).unwrap();
+        close(specimen.name, measured.value, expected);
+        close("β", measured.layers.iter().map(|layer| layer.value).sum(), beta);
+        // Initial weights so near to the trained ones that the other form holds.
+        let trained = specimen.network.to_kind(Kind::Double).unwrap();
+        let near = trained.map_weights(|parameter| {
+            let then = specimen.initial.weights()[parameter.node][parameter.index].f_to_kind(Kind::Double)?;
+            Ok(parameter.tensor.f_add(&then.f_sub(parameter.tensor)?.f_mul_scalar(1e-8)?)?)
+        });
+        let near = near.unwrap();
+        let (now, then) = (matrices(&trained), matrices(&near));
+        let nu = then.iter().map(|matrix| largest_singular(matrix) - 1.0).fold(0.0, f64::max);
+        let beta: f64 = now.iter().zip(&then).map(|(now, then)| largest_singular(&(now - then))).sum();
+        let inner = chi * 2.0 / gamma * beta * (beta + nu * now.len() as f64).exp();
+        assert!(inner < 5.0, "{inner}");
+        let moved = ProbeInput { network: trained, initial: Some(near), ..input(&specimen) };
+        let found = evaluate("long_sedghi_2020", moved).unwrap().value;
+        close(specimen.name, found, (inner * (weights / 240.0).sqrt()).ln());
+    }
+}
+
+#[test]
+fn the_bound_by_distance_needs_a_distance() {
+    let specimen = &tiny_networks().unwrap()[0];
+    let still = ProbeInput { initial: Some(specimen.network.shallow_clone()), ..input(specimen) };
+    match evaluate("long_sedghi_2020", still) {
+        Err(MeasureError::Undefined(reason)) => assert!(reason.contains("initial ones"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let lost = ProbeInput { initial: None, ..input(specimen) };
+    assert!(matches!(evaluate("long_sedghi_2020", lost), Err(MeasureError::Unavailable(_))));
 }
 
 fn profile(network: Network) -> Result<Profile, MeasureError> {
