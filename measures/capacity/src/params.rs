@@ -15,7 +15,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     formula: "P",
     shapes: "P counts kernels, biases, and the γ and β of normalizations; not their moving statistics",
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to Find \
-            Them: its number of parameters",
+            Them, eq. 20",
     needs: &[],
     cost: "O(1): the architecture alone",
     invariances: Invariances::ALL,

@@ -21,7 +21,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     shapes: "W_ℓ, W_ℓ⁰: the L kernels, [kh, kw, in, out] or [in, out], after and before training, BatchNormalization \
              folded in with the statistics of its time",
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to Find \
-            Them: its Frobenius distance",
+            Them, eq. 40",
     needs: &[Need::InitialWeights],
     cost: "O(P)",
     invariances: Invariances {

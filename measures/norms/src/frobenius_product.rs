@@ -18,7 +18,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     formula: "Σ_ℓ ln ‖W_ℓ‖²_F",
     shapes: "W_ℓ: the L kernels, [kh, kw, in, out] or [in, out], BatchNormalization folded in",
     paper: "Neyshabur, Tomioka, Srebro 2015, Norm-Based Capacity Control in Neural Networks; Jiang, Neyshabur, \
-            Mobahi, Krishnan, Bengio 2019: its product of Frobenius norms, as a logarithm",
+            Mobahi, Krishnan, Bengio 2019, eq. 37, as a logarithm",
     needs: &[],
     cost: "O(P)",
     invariances: Invariances {

@@ -18,7 +18,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     formula: "ln L + (1/L) Σ_ℓ ln ‖W_ℓ‖²_F",
     shapes: "W_ℓ: the L kernels, [kh, kw, in, out] or [in, out], BatchNormalization folded in",
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to Find \
-            Them: its sum of Frobenius norms, as a logarithm",
+            Them, eq. 39, as a logarithm",
     needs: &[],
     cost: "O(P)",
     invariances: Invariances {

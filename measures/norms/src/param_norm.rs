@@ -18,7 +18,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     formula: "Σ_ℓ ‖W_ℓ‖²_F",
     shapes: "W_ℓ: the L kernels, [kh, kw, in, out] or [in, out], BatchNormalization folded in",
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, Fantastic Generalization Measures and Where to Find \
-            Them: its parameter norm",
+            Them, eq. 42",
     needs: &[],
     cost: "O(P)",
     invariances: Invariances {

@@ -22,7 +22,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              residual connection is an edge of weight 1, an average over k cells has k edges of weight 1/k",
     paper: "Gonon, Brisebarre, Riccietti, Gribonval 2024, A Path-norm Toolkit for Modern Networks: Consequences, \
             Promises and Challenges, Theorem A.1; Neyshabur, Tomioka, Srebro 2015, Norm-Based Capacity Control in \
-            Neural Networks; for q = 2 the root of Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, eq. 44",
+            Neural Networks; for q = 2 and `pooling=max` the root of Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2019, eq. 44",
     needs: &[],
     cost: "one input forward, f64",
     invariances: Invariances {
