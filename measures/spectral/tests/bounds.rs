@@ -136,6 +136,8 @@ fn the_bound_by_distance_agrees_with_its_formula() {
         let (now, then) = (matrices(&trained), matrices(&near));
         let nu = then.iter().map(|matrix| largest_singular(matrix) - 1.0).fold(0.0, f64::max);
         let beta: f64 = now.iter().zip(&then).map(|(now, then)| largest_singular(&(now - then))).sum();
+        let in_double = ProbeInput { network: trained.shallow_clone(), ..input(&specimen) };
+        let gamma = -evaluate("margin", in_double).unwrap().value;
         let inner = chi * 2.0 / gamma * beta * (beta + nu * now.len() as f64).exp();
         assert!(inner < 5.0, "{inner}");
         let moved = ProbeInput { network: trained, initial: Some(near), ..input(&specimen) };
