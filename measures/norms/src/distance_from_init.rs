@@ -5,6 +5,8 @@ use pgdl_measure::{
     Effect, Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, Need, Probe,
 };
 
+use crate::finite_layers::finite;
+
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct DistanceFromInit;
@@ -50,6 +52,7 @@ impl Measure for DistanceFromInit {
                 layers.push(LayerDetail { layer: node.name.clone(), value: squares });
             }
         }
+        let layers = finite(layers)?;
         let total = layers.iter().map(|layer| layer.value).sum();
         Ok(Measured::value(total).with_layers(layers))
     }

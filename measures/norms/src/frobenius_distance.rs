@@ -5,6 +5,7 @@ use pgdl_measure::{
     Effect, Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, Need, Probe, kernels,
 };
 
+use crate::finite_layers::finite;
 use crate::logarithms::total;
 
 /// See [`INFO`].
@@ -47,7 +48,7 @@ impl Measure for FrobeniusDistance {
         let distances = kernels(&network).into_iter().zip(kernels(&initial)).map(|(now, then)| {
             Ok(LayerDetail { value: sum_of_squared_differences(now.tensor, then.tensor)?, layer: now.name })
         });
-        let layers = distances.collect::<Result<Vec<_>, MeasureError>>()?;
+        let layers = finite(distances.collect::<Result<Vec<_>, MeasureError>>()?)?;
         Ok(Measured::value(total(&layers)).with_layers(layers))
     }
 }

@@ -3,6 +3,8 @@
 use pgdl_measure::sums::sum_of_squares;
 use pgdl_measure::{LayerDetail, MeasureError, Probe, Quantity, kernels};
 
+use crate::finite_layers::finite;
+
 /// ‖W_ℓ‖²_F of each kernel of the network with BatchNormalization folded, in the network's order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrobeniusNorms;
@@ -19,6 +21,6 @@ impl Quantity for FrobeniusNorms {
         let norms = kernels(&network)
             .into_iter()
             .map(|kernel| Ok(LayerDetail { value: sum_of_squares(kernel.tensor)?, layer: kernel.name }));
-        norms.collect()
+        finite(norms.collect::<Result<_, MeasureError>>()?)
     }
 }

@@ -4,6 +4,7 @@ use pgdl_measure::network::Role;
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{Kernel, LayerDetail, MeasureError, Measured, Probe, kernels};
 
+use crate::finite_layers::finite;
 use crate::logarithms::total;
 
 /// ln ‖W‖²_{p,q}, the vector q-norm over the units of the p-norm of each unit's incoming weights; −∞ for zero weights.
@@ -49,6 +50,7 @@ pub(crate) fn group_norm_product(probe: &Probe, p: f64, q: f64) -> Result<Measur
     if layers.is_empty() {
         return MeasureError::undefined("the network has no weight tensor");
     }
+    let layers = finite(layers)?;
     Ok(Measured::value(total(&layers)).with_layers(layers))
 }
 

@@ -3,6 +3,8 @@
 use pgdl_measure::sums::sum_of_squares;
 use pgdl_measure::{Effect, Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, Probe};
 
+use crate::finite_layers::finite;
+
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct L2Norm;
@@ -46,6 +48,7 @@ impl Measure for L2Norm {
                 layers.push(LayerDetail { layer: node.name.clone(), value: squares });
             }
         }
+        let layers = finite(layers)?;
         let total = layers.iter().map(|layer| layer.value).sum();
         Ok(Measured::value(total).with_layers(layers))
     }

@@ -4,6 +4,7 @@ use pgdl_measure::{Registry, RegistryError};
 use pgdl_measure_margin::MarginPercentile;
 
 pub mod distance_from_init;
+mod finite_layers;
 pub mod frobenius_distance;
 mod frobenius_norms;
 pub mod frobenius_product;
