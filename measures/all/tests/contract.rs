@@ -115,7 +115,8 @@ fn the_first_families_are_complete() {
             "vpm",
             "vr",
             "wcv",
-            "dbi_mixup"
+            "dbi_mixup",
+            "persistent_homology"
         ]
     );
     assert_eq!(

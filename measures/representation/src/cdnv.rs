@@ -52,16 +52,14 @@ impl Measure for Cdnv {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let (layer, geometry) = ClassGeometry::of(probe, self.layer, self.samples)?;
+        let (layer, geometry) = ClassGeometry::of_layer(probe, self.layer, self.samples)?;
         Ok(Measured::value(cdnv(&geometry)).with_detail("layer", layer))
     }
 }
 
 /// The mean over pairs from the geometry of the classes.
 pub fn cdnv(geometry: &ClassGeometry) -> f64 {
-    let variance = |class: &Vec<f64>| class.iter().sum::<f64>() / class.len() as f64;
-    let variances: Vec<f64> = geometry.within.iter().map(variance).collect();
-    let classes = geometry.classes();
+    let (classes, variances) = (geometry.classes(), &geometry.variances);
     let pairs = (0..classes).flat_map(|a| (0..a).map(move |b| (a, b)));
     let sum: f64 = pairs.map(|(a, b)| (variances[a] + variances[b]) / (2.0 * geometry.between[a][b])).sum();
     sum / (classes * (classes - 1) / 2) as f64

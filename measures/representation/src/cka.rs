@@ -1,11 +1,12 @@
 //! How alike the layers of a network are.
 
+use pgdl_measure::network::Source;
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{
     Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, Parameters, Probe, RegistryError,
 };
 
-use crate::gram::{Grams, centred, samples_parameter};
+use crate::gram::{Grams, Samples, centred, samples_parameter};
 use crate::hidden_layers::hidden_and_output;
 
 /// See [`INFO`].
@@ -18,11 +19,11 @@ pub struct Cka {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "cka",
     family: "representation",
-    version: 1,
+    version: 2,
     title: "The mean similarity of all pairs of layers by linear centred kernel alignment.",
     formula: "mean over pairs a < b of ⟨K_a, K_b⟩_F / (‖K_a‖_F ‖K_b‖_F),  K = H h hᵀ H, H = I − 11ᵀ/m",
     shapes: "h: [m, D] the flattened activations that enter a layer with weights (the network's input apart), and the \
-             logits; m: the first samples of the sample",
+             logits; m: samples spread evenly over the sample",
     paper: "Kornblith, Norouzi, Lee, Hinton 2019, Similarity of Neural Network Representations Revisited; Nguyen, Raghu, \
             Kornblith 2021, Do Wide and Deep Networks Learn the Same Things?, for the sign",
     needs: &[],
@@ -57,9 +58,10 @@ impl Measure for Cka {
         if layers.len() < 2 {
             return MeasureError::undefined("there is one layer only, and none to compare it with");
         }
-        let nodes = layers.iter().map(|layer| layer.node).collect();
-        let samples = self.samples.min(probe.sample_size() as i64);
-        let grams = probe.get(&Grams { nodes, start: 0, samples })?;
+        let grams = probe.get(&Grams {
+            sources: layers.iter().map(|layer| Source::Node(layer.node)).collect(),
+            samples: Samples::Spread(self.samples),
+        })?;
         let similarities = similarities(&grams)?;
         let others = (layers.len() - 1) as f64;
         let details: Vec<LayerDetail> = layers

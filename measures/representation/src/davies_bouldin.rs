@@ -52,17 +52,14 @@ impl Measure for DaviesBouldin {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let (layer, geometry) = ClassGeometry::of(probe, self.layer, self.samples)?;
+        let (layer, geometry) = ClassGeometry::of_layer(probe, self.layer, self.samples)?;
         Ok(Measured::value(davies_bouldin(&geometry)).with_detail("layer", layer))
     }
 }
 
 /// The index from the geometry of the classes.
 pub fn davies_bouldin(geometry: &ClassGeometry) -> f64 {
-    let spread =
-        |class: &Vec<f64>| class.iter().map(|square| square.sqrt()).sum::<f64>() / class.len() as f64;
-    let spreads: Vec<f64> = geometry.within.iter().map(spread).collect();
-    let classes = geometry.classes();
+    let (classes, spreads) = (geometry.classes(), &geometry.spreads);
     let worst = |a: usize| {
         let others = (0..classes).filter(|&b| b != a);
         others.map(|b| (spreads[a] + spreads[b]) / geometry.between[a][b].sqrt()).fold(0.0, f64::max)

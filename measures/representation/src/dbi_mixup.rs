@@ -9,7 +9,9 @@ use pgdl_measure::{
 
 use crate::class_geometry::ClassGeometry;
 use crate::davies_bouldin::davies_bouldin;
-use crate::gram::{activations, chosen_labels, chosen_samples, products, samples_parameter};
+use crate::draws::{mean, standard_error_of_mean};
+use crate::gram::{chosen_labels, chosen_samples, samples_parameter};
+use crate::shuffle_buffer::ShuffleBuffer;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +21,8 @@ pub struct DbiMixup {
     as_coded: bool,
 }
 
-const DEFAULT_SAMPLES: i64 = 2000;
-const DEFAULT_DRAWS: i64 = 10;
+const DEFAULT_SAMPLES: i64 = 1000;
+const DEFAULT_DRAWS: i64 = 5;
 
 /// Side of the pooling window.
 const WINDOW: i64 = 4;
@@ -30,19 +32,22 @@ const PUBLISHED_DRAW: usize = 3 * 40;
 const PUBLISHED_DRAWS: usize = 10;
 const PUBLISHED_PER_CLASS: usize = 10;
 
+/// As published: samples that are shuffled at a time.
+const PUBLISHED_BUFFER: usize = 5000;
+
 /// What `dbi_mixup` says of itself.
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "dbi_mixup",
     family: "representation",
-    version: 1,
+    version: 2,
     title: "The Davies–Bouldin index of the classes in the first strided layer times the error on mixtures within the classes.",
     formula: "DB · (1 − (1/C) Σ_c share of x, x′ in class c with argmax f((x + x′)/2) = c),  DB as in `davies_bouldin`",
     shapes: "DB: of the output of the first convolution or pooling, max-pooled over 4 × 4 and flattened, on m samples spread \
-             evenly over the sample; x′: another random sample of x's class, for each x of the m, in each of 10 draws",
+             evenly over the sample; x′: another random sample of x's class, for each x of the m, in each of 5 draws",
     paper: "Natekar, Sharma 2020, Representation Based Complexity Measures for Predicting Generalization in Deep Learning: \
             first place of the 2020 competition",
     needs: &[Need::Labels],
-    cost: "m/n F for the index and draws · m/n F for the mixtures, m = 2000, 10 draws; `as_coded`: F over 1200 samples \
+    cost: "m/n F for the index and draws · m/n F for the mixtures, m = 1000, 5 draws; `as_coded`: F over 1200 samples \
            and at most 450 C mixtures",
     invariances: Invariances::ALL,
     behaviour: "Random by the partners; the standard error is the index times that of the draws' mean accuracy. A window \
@@ -98,7 +103,7 @@ impl Measure for DbiMixup {
         let (index, accuracy, error) = if self.as_coded {
             let mut generator = probe.generator("samples of the index");
             let indices = published_indices(probe, node, &mut generator)?;
-            let (index, spread) = mean_and_error(&indices);
+            let (index, spread) = (mean(&indices), standard_error_of_mean(&indices).unwrap_or(0.0));
             let accuracy = published_accuracy(probe)?;
             (index, accuracy, spread * (1.0 - accuracy))
         } else {
@@ -109,7 +114,7 @@ impl Measure for DbiMixup {
             let mut generator = probe.generator("partners");
             let draw = |_| partner_accuracy(probe, &chosen, &labels, &mut generator);
             let accuracies: Vec<f64> = (0..self.draws).map(draw).collect::<Result<_, _>>()?;
-            let (accuracy, spread) = mean_and_error(&accuracies);
+            let (accuracy, spread) = (mean(&accuracies), standard_error_of_mean(&accuracies).unwrap_or(0.0));
             (index, accuracy, spread * index)
         };
         Ok(Measured::value(index * (1.0 - accuracy))
@@ -118,13 +123,6 @@ impl Measure for DbiMixup {
             .with_detail("davies_bouldin", index)
             .with_detail("mixup_accuracy", accuracy))
     }
-}
-
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    (mean, (variance / count).sqrt())
 }
 
 /// The first node that has strides, among the first `nodes`.
@@ -153,30 +151,37 @@ fn first_strided(probe: &Probe, nodes: usize) -> Result<usize, MeasureError> {
 /// The index on some samples.
 fn index_on(probe: &Probe, node: usize, samples: &Tensor, labels: &[i64]) -> Result<f64, MeasureError> {
     let inputs = probe.inputs().f_index_select(0, samples)?;
-    let output = activations(probe, &inputs, &[node])?.swap_remove(0);
-    let (_, height, width, _) = output.size4()?;
-    let window = [WINDOW.min(height), WINDOW.min(width)];
-    let pooled = output.f_permute([0, 3, 1, 2])?.f_max_pool2d(window, window, [0, 0], [1, 1], false)?;
-    Ok(davies_bouldin(&ClassGeometry::new(&products(&pooled)?, labels)?))
+    let pool = |output: &Tensor| {
+        let (_, height, width, _) = output.size4()?;
+        let window = [WINDOW.min(height), WINDOW.min(width)];
+        Ok(output.f_permute([0, 3, 1, 2])?.f_max_pool2d(window, window, [0, 0], [1, 1], false)?)
+    };
+    Ok(davies_bouldin(&ClassGeometry::of_pooled(probe, node, &inputs, labels, pool)?))
 }
 
-/// Ten indices of small samples, drawn without repetition until all samples are used up.
+/// Ten indices of small samples, as the entry's buffer lets them out.
 fn published_indices(
     probe: &Probe,
     node: usize,
     generator: &mut Generator,
 ) -> Result<Vec<f64>, MeasureError> {
     let all_labels = Vec::<i64>::try_from(probe.labels())?;
-    let mut order: Vec<i64> = Vec::new();
-    while order.len() < PUBLISHED_DRAW * PUBLISHED_DRAWS {
-        order.extend(generator.permutation(all_labels.len()));
-    }
-    let draws = order.chunks_exact(PUBLISHED_DRAW).take(PUBLISHED_DRAWS);
-    let indices = draws.map(|draw| {
+    let Some(mut buffer) = ShuffleBuffer::new((0..all_labels.len() as i64).collect(), PUBLISHED_BUFFER)
+    else {
+        return MeasureError::undefined("there are no samples");
+    };
+    let mut indices = Vec::new();
+    for _ in 0..PUBLISHED_DRAWS {
+        let draw: Vec<i64> = (0..PUBLISHED_DRAW).map(|_| buffer.draw(generator)).collect();
         let labels: Vec<i64> = draw.iter().map(|&sample| all_labels[sample as usize]).collect();
-        index_on(probe, node, &Tensor::f_from_slice(draw)?.f_to_device(probe.device())?, &labels)
-    });
-    indices.collect()
+        indices.push(index_on(
+            probe,
+            node,
+            &Tensor::f_from_slice(&draw)?.f_to_device(probe.device())?,
+            &labels,
+        )?);
+    }
+    Ok(indices)
 }
 
 /// Accuracy on all pairs within each class of ten consecutive batches, over again from the first sample when there are

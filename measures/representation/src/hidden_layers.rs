@@ -1,6 +1,6 @@
 //! Which layers' outputs the family looks at.
 
-use pgdl_measure::network::{Architecture, Network, Source};
+use pgdl_measure::network::{Architecture, Layer, Network, Node, Source};
 use pgdl_measure::{MeasureError, ParameterInfo, ParameterKind, Parameters, RegistryError, kernels};
 
 /// One representation of the inputs inside the network.
@@ -40,6 +40,54 @@ pub fn hidden_and_output(network: &Network) -> Vec<Representation> {
         all.push(representation(architecture, last));
     }
     all
+}
+
+/// The outputs of the neurons, layer by layer: of each layer with weights, with the normalization and the activation
+/// right behind it.
+pub fn neurons(network: &Network) -> Vec<Representation> {
+    let architecture = network.architecture();
+    let nodes = &architecture.nodes;
+    let readers =
+        |node: usize| nodes.iter().filter(|other| other.inputs.contains(&Source::Node(node))).count();
+    let mut found: Vec<Representation> = Vec::new();
+    for kernel in kernels(network) {
+        let mut node = kernel.node;
+        while let Some(next) = nodes.get(node + 1)
+            && next.inputs == [Source::Node(node)]
+            && readers(node) == 1
+            && matches!(
+                next.layer,
+                Layer::BatchNormalization { .. }
+                    | Layer::LayerNormalization { .. }
+                    | Layer::Activation(_)
+                    | Layer::PRelu { .. }
+            )
+        {
+            node += 1;
+        }
+        if found.iter().all(|other| other.node != node) {
+            found.push(representation(architecture, node));
+        }
+    }
+    found
+}
+
+/// What the last `count` layers of any kind read, as the competition's kit kept it for each layer: dropout, flattening
+/// and pooling are layers, too.
+///
+/// # Errors
+/// One of them reads more than one tensor: unavailable.
+pub(crate) fn inputs_of_last(network: &Network, count: usize) -> Result<Vec<(String, Source)>, MeasureError> {
+    let nodes = &network.architecture().nodes;
+    let input = |node: &Node| match node.inputs.as_slice() {
+        [source] => Ok((format!("into {}", node.name), *source)),
+        _ => MeasureError::unavailable(format!(
+            "layer `{}` reads {} tensors: the team's program knew chains of layers only",
+            node.name,
+            node.inputs.len()
+        )),
+    };
+    nodes[nodes.len().saturating_sub(count)..].iter().map(input).collect()
 }
 
 fn representation(architecture: &Architecture, node: usize) -> Representation {

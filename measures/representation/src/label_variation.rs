@@ -5,9 +5,9 @@ use pgdl_measure::{
     Parameters, Probe, RegistryError,
 };
 
-use crate::gram::{Gram, chosen_labels, samples_parameter};
+use crate::gram::{Grams, chosen_labels, samples_parameter};
 use crate::hidden_layers::{self, LAYER, layer_parameter};
-use crate::similarity_graph::{SimilarityGraph, Weights, one_hot};
+use crate::similarity_graph::{NeighboursIn, Weights, one_hot};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub(crate) const PAPER: &str = "Lassance, Béthune, Bontonou, Hamidouche, Gripon
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "label_variation",
     family: "representation",
-    version: 1,
+    version: 2,
     title: "The variation of the labels on the graph of nearest neighbours in a hidden layer.",
     formula: "tr(YᵀLY) = Σ over edges of w_ij ‖y_i − y_j‖²,  L = D − A; an edge where i or j is among the k most similar \
               samples of the other",
@@ -34,7 +34,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              [m, D]; m: samples spread evenly over the sample",
     paper: PAPER,
     needs: &[Need::Labels],
-    cost: "m/n F and O(m² · dim h), m = 500",
+    cost: "m/n F and O(m² · dim h), m = 1000",
     invariances: Invariances::ALL,
     behaviour: "Twice the weight between classes: small where similar samples share a label. It grows with m, so that \
                 samples of one size only compare. Weights of `rbf` are exp(−d²/(3 std d²)) with d² = 2 − 2s and the \
@@ -54,7 +54,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             doc: "number of neighbours of each sample",
         },
         LAYER,
-        samples_parameter(500),
+        samples_parameter(1000),
     ],
 };
 
@@ -80,9 +80,10 @@ impl Measure for LabelVariation {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let representation = hidden_layers::chosen(probe.network(), self.layer)?;
-        let gram = probe.get(&Gram { node: representation.node, samples: self.samples })?;
-        let graph = SimilarityGraph::new(&gram, self.neighbours, self.graph)?;
-        let signals = one_hot(&chosen_labels(probe, self.samples)?, probe.classes());
-        Ok(Measured::value(graph.variation(&signals, false)).with_detail("layer", representation.layer))
+        let grams = Grams::of_node(representation.node, self.samples);
+        let neighbours = probe.get(&NeighboursIn { grams, at: 0, count: self.neighbours })?;
+        let signals = one_hot(&chosen_labels(probe, self.samples)?, probe.classes())?;
+        let value = neighbours.graph(self.graph)?.variation(&signals, false)?;
+        Ok(Measured::value(value).with_detail("layer", representation.layer))
     }
 }

@@ -52,7 +52,7 @@ impl Measure for NeuralCollapse {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let (layer, geometry) = ClassGeometry::of(probe, self.layer, self.samples)?;
+        let (layer, geometry) = ClassGeometry::of_layer(probe, self.layer, self.samples)?;
         Ok(Measured::value(geometry.collapse()? / geometry.classes() as f64).with_detail("layer", layer))
     }
 }

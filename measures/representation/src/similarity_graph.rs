@@ -1,9 +1,9 @@
 //! Graphs that connect samples with similar activations, and how the labels vary along them.
 
-use pgdl_measure::tch::Tensor;
-use pgdl_measure::{MeasureError, RegistryError};
+use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::{MeasureError, Probe, Quantity, RegistryError};
 
-use crate::gram::rows;
+use crate::gram::Grams;
 
 /// Weights of the edges, from the cosine s of two activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,97 +30,149 @@ impl Weights {
             }),
         }
     }
+
+    /// Of all pairs `[m, m]`.
+    fn of(self, cosines: &Tensor) -> Result<Tensor, MeasureError> {
+        match self {
+            Self::Binary => Ok(cosines.f_ones_like()?),
+            Self::Cosine => Ok(cosines.f_clamp_min(0.0)?),
+            Self::Rbf => {
+                let distances = cosines.f_mul_scalar(-2.0)?.f_add_scalar(2.0)?;
+                let width = 3.0 * distances.f_std(false)?.f_double_value(&[])?;
+                if width > 0.0 {
+                    Ok(distances.f_div_scalar(-width)?.f_exp()?)
+                } else {
+                    Ok(cosines.f_ones_like()?)
+                }
+            }
+        }
+    }
 }
 
-/// An undirected weighted graph on m samples.
-#[derive(Clone, Debug)]
-pub struct SimilarityGraph {
-    /// Edges (i, j, weight), i < j.
-    edges: Vec<(usize, usize, f64)>,
-    degrees: Vec<f64>,
+/// Cosines of all pairs of activations `[m, m]` from their inner products, 0 for activations of zero; rounded to 1e-9,
+/// less than f32 activations carry, so that equal similarities stay equal whatever the batches were.
+///
+/// # Errors
+/// All activations are zero: undefined.
+pub fn cosines(gram: &Tensor) -> Result<Tensor, MeasureError> {
+    let norms = gram.f_diag(0)?.f_clamp_min(0.0)?.f_sqrt()?;
+    if norms.f_max()?.f_double_value(&[])? == 0.0 {
+        return MeasureError::undefined("the activations are zero on every sample");
+    }
+    let zero = norms.f_eq(0.0)?;
+    let inverse = norms.f_reciprocal()?.f_masked_fill(&zero, 0.0)?;
+    let scaled = gram.f_mul(&inverse.f_unsqueeze(1)?)?.f_mul(&inverse.f_unsqueeze(0)?)?;
+    Ok(scaled.f_round_decimals(9)?)
 }
 
-impl SimilarityGraph {
-    /// Two samples are joined when either is among the `neighbours` most similar ones of the other, by the cosine of
-    /// their activations; of equally similar samples the earlier ones count.
+/// Which samples are neighbours by the cosine of their activations.
+#[derive(Debug)]
+pub struct Neighbours {
+    /// Cosines of all pairs, `[m, m]`.
+    cosines: Tensor,
+    /// Whether either is among the most similar ones of the other: `[m, m]`, bool, symmetric, false on the diagonal.
+    joined: Tensor,
+}
+
+impl Neighbours {
+    /// Two samples are neighbours when either is among the `count` most similar ones of the other; of equally similar
+    /// samples the earlier ones count.
     ///
     /// # Errors
     /// There are no more samples than neighbours, or all activations are zero: undefined. A single activation of
     /// zeros is similar to none: its cosines are 0.
-    pub fn new(gram: &Tensor, neighbours: usize, weights: Weights) -> Result<Self, MeasureError> {
-        let gram = rows(gram)?;
-        let count = gram.len();
-        if count <= neighbours {
-            return MeasureError::undefined(format!("{count} samples have no {neighbours} neighbours each"));
-        }
-        let norms: Vec<f64> = (0..count).map(|i| gram[i][i].max(0.0).sqrt()).collect();
-        if norms.iter().all(|norm| *norm == 0.0) {
-            return MeasureError::undefined("the activations are zero on every sample");
-        }
-        let cosine = |i: usize, j: usize| {
-            let product = norms[i] * norms[j];
-            // Rounded to what f32 activations carry, so that equal similarities stay equal whatever the batches were.
-            if product > 0.0 { (gram[i][j] / product * 1e9).round() / 1e9 } else { 0.0 }
+    pub fn new(gram: &Tensor, count: usize) -> Result<Self, MeasureError> {
+        let samples = gram.size()[0];
+        let wanted = match i64::try_from(count) {
+            Ok(wanted) if wanted < samples => wanted,
+            _ => {
+                return MeasureError::undefined(format!("{samples} samples have no {count} neighbours each"));
+            }
         };
-        let cosines: Vec<Vec<f64>> = (0..count).map(|i| (0..count).map(|j| cosine(i, j)).collect()).collect();
-        let mut pairs = Vec::with_capacity(count * neighbours);
-        for (i, row) in cosines.iter().enumerate() {
-            let mut others: Vec<usize> = (0..count).filter(|&j| j != i).collect();
-            others.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
-            pairs.extend(others[..neighbours].iter().map(|&j| (i.min(j), i.max(j))));
-        }
-        pairs.sort_unstable();
-        pairs.dedup();
-        let width = 3.0 * spread(&cosines);
-        let weight = |s: f64| match weights {
-            Weights::Binary => 1.0,
-            Weights::Cosine => s.max(0.0),
-            Weights::Rbf if width > 0.0 => (-(2.0 - 2.0 * s) / width).exp(),
-            Weights::Rbf => 1.0,
-        };
-        let edges: Vec<(usize, usize, f64)> =
-            pairs.into_iter().map(|(i, j)| (i, j, weight(cosines[i][j]))).collect();
-        let mut degrees = vec![0.0; count];
-        for &(i, j, weight) in &edges {
-            degrees[i] += weight;
-            degrees[j] += weight;
-        }
-        Ok(Self { edges, degrees })
+        let cosines = cosines(gram)?;
+        let mut others = cosines.f_detach_copy()?;
+        let others = others.f_fill_diagonal_(f64::NEG_INFINITY, false)?;
+        let least = others.f_topk(wanted, 1, true, true)?.0.f_narrow(1, wanted - 1, 1)?;
+        let nearer = others.f_gt_tensor(&least)?;
+        let tied = others.f_eq_tensor(&least)?;
+        let room =
+            nearer.f_sum_dim_intlist([1i64].as_slice(), true, Kind::Int64)?.f_neg()?.f_add_scalar(wanted)?;
+        let first = tied.f_cumsum(1, Kind::Int64)?.f_le_tensor(&room)?.f_logical_and(&tied)?;
+        let chosen = nearer.f_logical_or(&first)?;
+        let joined = chosen.f_logical_or(&chosen.f_transpose(0, 1)?)?;
+        Ok(Self { cosines, joined })
     }
 
-    /// tr(YᵀLY) of the signals Y, a row for each sample: Σ over edges of w ‖yᵢ − yⱼ‖² for L = D − A; with `normalized`
-    /// Σ over edges of w ‖yᵢ/√dᵢ − yⱼ/√dⱼ‖², for L = I − D^−½ A D^−½ (0 for samples without edges).
-    pub fn variation(&self, signals: &[Vec<f64>], normalized: bool) -> f64 {
-        let factor = |i: usize| if normalized { self.degrees[i].sqrt().recip() } else { 1.0 };
-        let positive = self.edges.iter().filter(|edge| edge.2 > 0.0);
-        positive
-            .map(|&(i, j, weight)| {
-                let (own, other) = (factor(i), factor(j));
-                let differences =
-                    signals[i].iter().zip(&signals[j]).map(|(a, b)| (a * own - b * other).powi(2));
-                weight * differences.sum::<f64>()
-            })
-            .sum()
+    /// The graph of these edges.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn graph(&self, weights: Weights) -> Result<SimilarityGraph, MeasureError> {
+        let joined = self.joined.f_to_kind(Kind::Double)?;
+        Ok(SimilarityGraph { weights: weights.of(&self.cosines)?.f_mul(&joined)? })
     }
 }
 
-/// Standard deviation of 2 − 2s over all pairs, a sample with itself included.
-fn spread(cosines: &[Vec<f64>]) -> f64 {
-    let count = (cosines.len() * cosines.len()) as f64;
-    let distances = || cosines.iter().flatten().map(|s| 2.0 - 2.0 * s);
-    let mean = distances().sum::<f64>() / count;
-    (distances().map(|distance| (distance - mean).powi(2)).sum::<f64>() / count).sqrt()
+/// [`Neighbours`] in one of the representations of [`Grams`].
+#[derive(Clone, Debug)]
+pub struct NeighboursIn {
+    /// The representations.
+    pub grams: Grams,
+    /// Which of them.
+    pub at: usize,
+    /// Number of neighbours.
+    pub count: usize,
 }
 
-/// Labels as rows of the unit matrix.
-pub fn one_hot(labels: &[i64], classes: i64) -> Vec<Vec<f64>> {
-    let row = |label: &i64| (0..classes).map(|class| f64::from(u8::from(class == *label))).collect();
-    labels.iter().map(row).collect()
+impl Quantity for NeighboursIn {
+    type Value = Neighbours;
+
+    fn name(&self) -> String {
+        format!("neighbours count={} at={} of {}", self.count, self.at, self.grams.name())
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Neighbours, MeasureError> {
+        Neighbours::new(&probe.get(&self.grams)?[self.at], self.count)
+    }
 }
 
-/// The middle of the values, or the mean of the two middle ones; `None` when there are none.
-pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    Some((values[last / 2] + values[last.div_ceil(2)]) / 2.0)
+/// A weighted graph on m samples.
+#[derive(Debug)]
+pub struct SimilarityGraph {
+    /// `[m, m]`, not negative; 0 where there is no edge.
+    weights: Tensor,
+}
+
+impl SimilarityGraph {
+    /// From its weights `[m, m]`: row i holds the edges that leave i. Symmetric, but for graphs [as coded](crate::as_coded).
+    pub(crate) fn from_weights(weights: Tensor) -> Self {
+        Self { weights }
+    }
+
+    /// tr(YᵀLY) of signals Y `[m, C]` with L = D − A, or with `normalized` L = I − D^−½ A D^−½ (where a sample without
+    /// edges has no part); D the row sums of the weights A. On a symmetric graph these are Σ over edges of w ‖yᵢ − yⱼ‖²
+    /// and Σ over edges of w ‖yᵢ/√dᵢ − yⱼ/√dⱼ‖².
+    ///
+    /// # Errors
+    /// The signals do not fit, or libtorch refuses.
+    pub fn variation(&self, signals: &Tensor, normalized: bool) -> Result<f64, MeasureError> {
+        let degrees = self.weights.f_sum_dim_intlist([1i64].as_slice(), true, Kind::Double)?;
+        let laplacian_of_signals = if normalized {
+            let isolated = degrees.f_eq(0.0)?;
+            let root = degrees.f_rsqrt()?.f_masked_fill(&isolated, 0.0)?;
+            let smoothed = self.weights.f_matmul(&signals.f_mul(&root)?)?.f_mul(&root)?;
+            signals.f_masked_fill(&isolated, 0.0)?.f_sub(&smoothed)?
+        } else {
+            signals.f_mul(&degrees)?.f_sub(&self.weights.f_matmul(signals)?)?
+        };
+        Ok(signals.f_mul(&laplacian_of_signals)?.f_sum(Kind::Double)?.f_double_value(&[])?)
+    }
+}
+
+/// Labels as rows of the unit matrix: `[m, C]`, f64, on the CPU.
+///
+/// # Errors
+/// A label is no class.
+pub fn one_hot(labels: &[i64], classes: i64) -> Result<Tensor, MeasureError> {
+    Ok(Tensor::f_from_slice(labels)?.f_one_hot(classes)?.f_to_kind(Kind::Double)?)
 }

@@ -5,7 +5,7 @@ use pgdl_measure::{
     Probe, RegistryError,
 };
 
-use crate::gram::{Gram, ROUNDING, centred, rows, samples_parameter};
+use crate::gram::{Grams, ROUNDING, centred, rows, samples_parameter};
 use crate::hidden_layers::{self, LAYER, layer_parameter};
 
 /// See [`INFO`].
@@ -72,8 +72,8 @@ impl Measure for TwoNn {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let representation = hidden_layers::chosen(probe.network(), self.layer)?;
-        let gram = probe.get(&Gram { node: representation.node, samples: self.samples })?;
-        let squares = squared_distances(&rows(&centred(&gram)?)?);
+        let grams = probe.get(&Grams::of_node(representation.node, self.samples))?;
+        let squares = squared_distances(&rows(&centred(&grams[0])?)?);
         let (points, ratios) = neighbour_ratios(&squares);
         if points < FEWEST {
             return MeasureError::undefined(format!("only {points} different points among the activations"));
