@@ -14,6 +14,7 @@
 
 mod budget;
 mod compressed;
+mod costs;
 mod error;
 mod execute;
 mod folder;
@@ -38,6 +39,9 @@ mod worker;
 
 pub use budget::{Budget, BudgetUnit};
 pub use compressed::{to_compressed, write_compressed};
+pub use costs::{
+    COST_SCHEMA, CostOptions, CostReport, CostSubject, MeasureCost, NetworkCosts, TotalCost, costs, zoo_costs,
+};
 pub use error::{Result, RunError};
 pub use execute::{End, ExecuteOptions, Summary, execute};
 pub use folder::{Claim, RECORDS_FILE, RUNS_DIR_VARIABLE, RunContext, RunFolder};
@@ -53,4 +57,5 @@ pub use progress::{Event, Progress, Standing, Unwatched};
 pub use protocol::{Dtype, WORKER_ARGUMENT};
 pub use record::{CANNOT_LOAD, Key, LineError, Record, SCHEMA, Status};
 pub use shard::Shard;
+pub use utc::now as utc_now;
 pub use worker::worker_main;

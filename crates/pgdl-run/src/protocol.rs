@@ -72,7 +72,8 @@ impl Dtype {
         }
     }
 
-    pub(crate) fn kind(self) -> tch::Kind {
+    /// The kind of its tensors.
+    pub fn kind(self) -> tch::Kind {
         match self {
             Dtype::Float32 => tch::Kind::Float,
             Dtype::Float64 => tch::Kind::Double,

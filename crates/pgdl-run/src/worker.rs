@@ -66,7 +66,7 @@ fn answer(registry: &Registry, bench: &mut Option<Bench>, request: Request) -> A
 }
 
 /// An open zoo with its data on the device, and the network in hand.
-struct Bench {
+pub(crate) struct Bench {
     preparation: Preparation,
     zoo: Zoo,
     device: Device,
@@ -77,7 +77,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn prepare(preparation: Preparation) -> Result<(Bench, Ready), Refusal> {
+    pub(crate) fn prepare(preparation: Preparation) -> Result<(Bench, Ready), Refusal> {
         device::load_cuda();
         let choice = device::choose(&preparation.device).map_err(|error| Refusal {
             what: Refused::Device,
@@ -129,6 +129,12 @@ impl Bench {
     fn load(&mut self, network_id: u64) -> Result<(), String> {
         // The one before goes first: two networks are never in memory together.
         self.probe = None;
+        self.probe = Some(Probe::new(self.input(network_id)?).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    /// What to make a network's probe of.
+    pub(crate) fn input(&self, network_id: u64) -> Result<ProbeInput, String> {
         let kind = self.preparation.dtype.kind();
         let place = |network: pgdl_network::Network| {
             network
@@ -143,7 +149,7 @@ impl Bench {
             None
         };
         let truth = if self.preparation.true_gaps { self.truth(network_id) } else { None };
-        let probe = Probe::new(ProbeInput {
+        Ok(ProbeInput {
             network,
             network_id,
             initial,
@@ -155,9 +161,6 @@ impl Bench {
             deadline: None,
             batch_size: usize::try_from(self.preparation.batch_size).unwrap_or(usize::MAX),
         })
-        .map_err(|error| error.to_string())?;
-        self.probe = Some(probe);
-        Ok(())
     }
 
     /// The accuracy gaps of the zoo's networks that have one; `None` if the network in hand is not among them.
@@ -222,7 +225,7 @@ fn evaluate(registry: &Registry, probe: Option<&Probe>, spec: &str, limit: Optio
     Outcome { peak_memory_bytes: memory::peak_bytes(), ..outcome }
 }
 
-fn outcome(evaluation: Evaluation) -> Outcome {
+pub(crate) fn outcome(evaluation: Evaluation) -> Outcome {
     let Evaluation { outcome, passes, seconds } = evaluation;
     let outcome = match outcome {
         Ok(Measured { value, standard_error, layers, details }) => Outcome {
