@@ -8,8 +8,8 @@ use crate::parameter::ParameterInfo;
 use crate::request::{Composite, Request};
 use crate::spec::MeasureSpec;
 
-/// Columns of the plain text, indentation included.
-const WIDTH: usize = 88;
+/// Columns of the plain text, indentation included, where there is room for them.
+pub const WIDTH: usize = 88;
 
 /// A heading with what stands under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +63,17 @@ pub fn sections(info: &MeasureInfo) -> Vec<Section> {
 /// Plain text for a terminal: the id with family and version, then each section with its text indented and, but for
 /// the formula, wrapped.
 pub fn text(info: &MeasureInfo) -> String {
+    text_within(info, WIDTH)
+}
+
+fn text_within(info: &MeasureInfo, width: usize) -> String {
     let mut out = format!("{} ({})\n", info.id, qualities(info));
     for Section { heading, content } in sections(info) {
         let lines: Vec<String> = match content {
             Content::Formula(formula) => formula.lines().map(str::to_string).collect(),
-            Content::Prose(text) => text.lines().flat_map(|line| wrapped(line, WIDTH - 2)).collect(),
+            Content::Prose(text) => text.lines().flat_map(|line| wrapped(line, width - 2)).collect(),
             Content::List(items) => {
-                items.iter().flat_map(|(name, what)| wrapped(&format!("{name}: {what}"), WIDTH - 2)).collect()
+                items.iter().flat_map(|(name, what)| wrapped(&format!("{name}: {what}"), width - 2)).collect()
             }
         };
         out.push_str(&format!("\n{heading}\n"));
@@ -95,19 +99,20 @@ pub fn markdown(info: &MeasureInfo) -> String {
 }
 
 /// Plain text about everything that was asked for: of a composite its expression and how its values come about, then
-/// every measure that is asked for or is in a composite.
-pub fn request_text(request: &Request) -> String {
+/// every measure that is asked for or is in a composite. At most `width` columns wide, but for formulas and long words.
+pub fn request_text(request: &Request, width: usize) -> String {
+    let width = width.clamp(20, WIDTH);
     let composites = request.composites().map(|composite| {
         let mut out = format!("{} (composite)\n", composite.label());
         for (heading, lines) in composite_sections(composite, request) {
             out.push_str(&format!("\n{heading}\n"));
-            for line in lines.iter().flat_map(|line| wrapped(line, WIDTH - 2)) {
+            for line in lines.iter().flat_map(|line| wrapped(line, width - 2)) {
                 out.push_str(&format!("  {line}\n"));
             }
         }
         out
     });
-    let measures = request.measures.iter().map(|resolved| text(resolved.measure.info()));
+    let measures = infos(request).into_iter().map(|info| text_within(info, width));
     composites.chain(measures).collect::<Vec<_>>().join("\n")
 }
 
@@ -120,8 +125,19 @@ pub fn request_markdown(request: &Request) -> String {
         }
         out
     });
-    let measures = request.measures.iter().map(|resolved| markdown(resolved.measure.info()));
+    let measures = infos(request).into_iter().map(markdown);
     composites.chain(measures).collect::<Vec<_>>().join("\n")
+}
+
+/// What the measures say of themselves, each once, whatever its parameters.
+fn infos(request: &Request) -> Vec<&MeasureInfo> {
+    let mut infos: Vec<&MeasureInfo> = Vec::new();
+    for info in request.measures.iter().map(|resolved| resolved.measure.info()) {
+        if infos.iter().all(|known| known.id != info.id) {
+            infos.push(info);
+        }
+    }
+    infos
 }
 
 /// Headings with the lines under them.

@@ -1,6 +1,9 @@
 //! The documentation that is made from what a measure says of itself.
 
-use pgdl_measure::{Effect, Invariances, MeasureInfo, Need, ParameterInfo, ParameterKind, explain};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Probe, Registry, explain,
+};
 
 static INFO: MeasureInfo = MeasureInfo {
     id: "spread",
@@ -89,4 +92,39 @@ fn markdown_has_the_same_headings() {
     assert!(markdown.ends_with(
         "\n### Parameters\n\n- `p=0.5`: a share (a number from 0 to 1)\n- `of=all`: which outputs (one of all, best)\n"
     ));
+}
+
+struct Spread;
+
+impl Measure for Spread {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, _: &Probe) -> Result<Measured, MeasureError> {
+        MeasureError::failed("only explained")
+    }
+}
+
+#[test]
+fn a_composite_is_explained_before_its_measures() {
+    let mut registry = Registry::new();
+    registry.add(&INFO, |_| Ok(Box::new(Spread))).unwrap();
+    let request = registry.request("x = 2 * spread:of=best / spread").unwrap();
+    let narrow = explain::request_text(&request, 60);
+    assert!(narrow.starts_with(
+        "x (composite)\n\nExpression\n  2 * spread:of=best / spread\n\nMeasures\n  spread:of=best: How far the outputs spread.\n"
+    ));
+    assert!(
+        narrow.contains("\nNeeds\n  labels of the training sample, initial weights\n"),
+        "each once: {narrow}"
+    );
+    assert!(narrow.contains("\nspread (family examples"));
+    let mut text = narrow.lines().filter(|line| line.starts_with(' '));
+    assert!(text.all(|line| line.chars().count() <= 60), "{narrow}");
+    assert_eq!(narrow.matches("(family examples").count(), 1, "each measure once");
+    let wide = explain::request_text(&request, 1000);
+    assert!(wide.ends_with(&explain::text(&INFO)));
+    let markdown = explain::request_markdown(&request);
+    assert!(markdown.starts_with("## `x`\n\n_composite_\n\n### Expression\n\n2 * spread:of=best / spread\n"));
 }
