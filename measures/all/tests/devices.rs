@@ -1,36 +1,97 @@
-//! Values on a GPU, where there is one, are those on the CPU.
+//! Values do not depend on the device. One body for all: every measure, and every word of every choice it offers, on
+//! every tiny network, in f64. The CPU runs it everywhere (there a fresh evaluation gives the same bits), a GPU where
+//! there is one (there it gives the same up to [`ROUNDING`]).
 
 use pgdl_measure::contract::{Specimen, tiny_networks};
 use pgdl_measure::network::device;
 use pgdl_measure::tch::{Cuda, Device, Kind};
-use pgdl_measure::{MeasureError, Probe, ProbeInput, Registry, Resolved};
+use pgdl_measure::{MeasureError, Measured, ParameterKind, Probe, ProbeInput, Registry, Resolved};
 
-/// In f64: rounding that differs between the devices is far below this.
+/// Relative to the value, and for values below a thousandth to that: in f64, rounding that differs between the devices
+/// is far below this.
 const ROUNDING: f64 = 1e-9;
 
-fn outcome(specimen: &Specimen, device: Device, resolved: &Resolved) -> Result<f64, MeasureError> {
+fn outcome(specimen: &Specimen, device: Device, resolved: &Resolved) -> Result<Measured, MeasureError> {
     let network = specimen.network.to_kind(Kind::Double)?.to_device(device)?;
     let probe = Probe::new(ProbeInput { network, ..specimen.input() })?;
-    probe.evaluate(resolved).outcome.map(|measured| measured.value)
+    probe.evaluate(resolved).outcome
+}
+
+/// The CPU, and a GPU where there is one.
+fn devices() -> Vec<Device> {
+    if device::load_cuda() && Cuda::is_available() {
+        return vec![Device::Cpu, Device::Cuda(0)];
+    }
+    println!("no GPU found: this runs on the CPU only");
+    vec![Device::Cpu]
+}
+
+/// Every measure with its defaults, and with each other word of each of its choices, as far as it takes that alone.
+fn all(registry: &Registry) -> Vec<Resolved> {
+    let mut all = registry.resolve_list("all").unwrap();
+    for info in registry.infos() {
+        for parameter in info.parameters {
+            if let ParameterKind::Choice { options, .. } = parameter.kind {
+                let spec = |option: &&str| format!("{}:{}={option}", info.id, parameter.name);
+                all.extend(options.iter().map(spec).filter_map(|spec| registry.resolve(&spec).ok()));
+            }
+        }
+    }
+    all
+}
+
+/// What differs by more than `tolerance` allows, in words.
+fn difference(one: &Measured, other: &Measured, tolerance: f64) -> Option<String> {
+    let far = |a: f64, b: f64| (a - b).abs() > tolerance * a.abs().max(1e-3);
+    if far(one.value, other.value) {
+        return Some(format!("{} and {}", one.value, other.value));
+    }
+    match (one.standard_error, other.standard_error) {
+        (Some(a), Some(b)) if far(a, b) => return Some(format!("standard errors {a} and {b}")),
+        (Some(_), None) | (None, Some(_)) => return Some("one has a standard error".to_string()),
+        _ => {}
+    }
+    if one.layers.len() != other.layers.len() {
+        return Some(format!("{} and {} layers", one.layers.len(), other.layers.len()));
+    }
+    let mut layers = one.layers.iter().zip(&other.layers);
+    let (a, b) = layers.find(|(a, b)| a.layer != b.layer || far(a.value, b.value))?;
+    Some(format!("{} {} and {} {}", a.layer, a.value, b.layer, b.value))
 }
 
 #[test]
 fn every_measure_gives_the_same_on_every_device() {
-    if !device::load_cuda() || !Cuda::is_available() {
-        println!("skipped: no GPU found");
-        return;
-    }
     let mut registry = Registry::new();
     pgdl_measures::register(&mut registry).unwrap();
-    for specimen in tiny_networks().unwrap() {
-        for resolved in registry.resolve_list("all").unwrap() {
-            let on = |device| outcome(&specimen, device, &resolved);
-            let (cpu, gpu) = (on(Device::Cpu), on(Device::Cuda(0)));
-            let same = match (&cpu, &gpu) {
-                (Ok(cpu), Ok(gpu)) => (cpu - gpu).abs() <= ROUNDING * cpu.abs().max(1e-3),
-                _ => cpu == gpu,
-            };
-            assert!(same, "{} on {}: {cpu:?} on the CPU, {gpu:?} on the GPU", resolved.spec, specimen.name);
+    let all = all(&registry);
+    assert!(all.len() > registry.infos().count());
+    let mut faults = Vec::new();
+    for device in devices() {
+        let tolerance = if device == Device::Cpu { 0.0 } else { ROUNDING };
+        for specimen in tiny_networks().unwrap() {
+            for resolved in &all {
+                let (reference, here) =
+                    (outcome(&specimen, Device::Cpu, resolved), outcome(&specimen, device, resolved));
+                let fault = match (&reference, &here) {
+                    (Ok(reference), Ok(here)) => difference(reference, here, tolerance),
+                    (reference, here) => (reference != here).then(|| format!("{reference:?} and {here:?}")),
+                };
+                faults.extend(fault.map(|what| {
+                    format!("{} on {}: on the CPU and on {device:?} {what}", resolved.spec, specimen.name)
+                }));
+            }
         }
     }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn differences_are_seen() {
+    let one = Measured::value(2.0).with_standard_error(0.5);
+    assert_eq!(difference(&one, &one.clone(), 0.0), None);
+    assert_eq!(difference(&one, &Measured { value: 2.0 + 1e-9, ..one.clone() }, ROUNDING), None);
+    assert!(difference(&one, &Measured { value: 2.0 + 1e-8, ..one.clone() }, ROUNDING).is_some());
+    assert!(difference(&one, &Measured { value: 2.0 + 1e-15, ..one.clone() }, 0.0).is_some());
+    assert!(difference(&one, &one.clone().with_standard_error(0.6), ROUNDING).is_some());
+    assert!(difference(&one, &Measured::value(2.0), ROUNDING).is_some());
 }
