@@ -34,11 +34,13 @@ pub enum Command {
     Score(Box<ScoreArguments>),
     /// Evaluate measures on a zoo and keep the records, without scoring
     Eval(Box<EvalArguments>),
+    /// Measure what measures cost: passes, seconds and memory, each alone and all together
+    Bench(BenchArguments),
     /// List the measures
     Measures(MeasuresArguments),
-    /// Explain a measure: formula, paper, cost, invariances, parameters
+    /// Explain measures and composites: formula, paper, cost, invariances, parameters
     Explain {
-        /// A measure's id
+        /// A measure's id, a list, or an expression over measures
         id: String,
         /// Print Markdown
         #[arg(long)]
@@ -265,13 +267,63 @@ pub struct MeasuresArguments {
     pub output: OutputArguments,
 }
 
+/// `pgdl bench`
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// A zoo's name or folder
+    #[arg(long, default_value = "cifar_vgg")]
+    pub zoo: String,
+    /// Networks of the zoo, by id [default: its first and its last]
+    #[arg(long = "network", value_delimiter = ',', value_name = "IDS")]
+    pub networks: Vec<u64>,
+    /// In place of a zoo's networks a fresh one of this size, on drawn images
+    #[arg(long, value_enum, conflicts_with_all = ["zoo", "networks"])]
+    pub architecture: Option<BenchArchitecture>,
+    /// Measures: all, family:NAME, or ids with parameters
+    #[arg(long, short, default_value = "all", value_name = "LIST")]
+    pub measure: String,
+    /// Training samples the measures see [default: all; of drawn images 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// Samples per forward pass
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// Floating-point type of weights and inputs
+    #[arg(long, value_enum, default_value_t = Precision::Float32)]
+    pub dtype: Precision,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub seed: u64,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+    pub threads: Option<u32>,
+    /// Time after which a measure gives up, such as 300s, 5m or 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub limit: Option<Duration>,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// `--architecture`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchArchitecture {
+    /// Task 1's: six convolutions, 128, 128, 256, 256, 512 and 512 wide, then Dense(128)
+    Task1,
+    /// Task 1's: two convolutions, 256 wide, then Dense(128)
+    #[value(name = "task1_shallow")]
+    Task1Shallow,
+}
+
 /// `pgdl eval`
 #[derive(Debug, Args)]
 pub struct EvalArguments {
     /// A zoo's name or folder
     #[arg(long)]
     pub zoo: String,
-    /// Measures: all, family:NAME, or ids with parameters, as in margin:p=10,l2_norm
+    /// Measures: all, family:NAME, ids with parameters, or expressions, as in margin:p=10,davies_bouldin * (1 -
+    /// mixup_accuracy)
     #[arg(long, short, default_value = "all", value_name = "LIST")]
     pub measure: String,
     #[command(flatten)]
@@ -286,7 +338,8 @@ pub struct ScoreArguments {
     /// A zoo's name or folder
     #[arg(long, required_unless_present = "table")]
     pub zoo: Option<String>,
-    /// Measures: all, family:NAME, or ids with parameters, as in margin:p=10,l2_norm [default: all]
+    /// Measures: all, family:NAME, ids with parameters, or expressions, as in margin:p=10,davies_bouldin * (1 -
+    /// mixup_accuracy) [default: all]
     #[arg(long, short, value_name = "LIST")]
     pub measure: Option<String>,
     /// Score values computed elsewhere: competition `.predict` files

@@ -86,6 +86,7 @@ fn run(command: Command, registry: &Registry, terminal: &Terminal) -> Outcome {
     match command {
         Command::Score(arguments) => commands::score::run(*arguments, registry, terminal),
         Command::Eval(arguments) => commands::evaluate::run(*arguments, registry, terminal),
+        Command::Bench(arguments) => commands::bench::run(&arguments, registry, terminal),
         Command::Measures(arguments) => commands::measures::list(&arguments, registry, terminal),
         Command::Explain { id, markdown } => commands::measures::explain(&id, markdown, registry, terminal),
         Command::Zoo(command) => commands::zoo::run(command, terminal),

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use pgdl_measure::{Registry, Resolved};
-use pgdl_report::{Cell, Column, Table};
+use pgdl_measure::{MeasureSpec, Registry, Resolved};
+use pgdl_report::{Cell, Column, Entry, Table, ValueStatus, composite_entry};
 use pgdl_run::{
     Budget, BudgetUnit, Dtype, End, Event, ExecuteOptions, Interrupt, Plan, PlanOptions, Progress,
     RECORDS_FILE, Record, Reuse, RunFolder, Status, Summary, execute,
@@ -28,9 +28,10 @@ pub struct Evaluated {
 
 /// Evaluates and prints, per measure, what became of it.
 pub fn run(arguments: EvalArguments, registry: &Registry, terminal: &Terminal) -> Outcome {
-    let measures = registry.resolve_list(&arguments.measure)?;
+    let request = registry.request(&arguments.measure)?;
     let zoo = Zoo::find(&arguments.zoo)?;
-    let evaluated = evaluate(&zoo, &measures, &arguments.run, terminal)?;
+    let evaluated = evaluate(&zoo, &request.measures, &arguments.run, terminal)?;
+    let mut exit = evaluated.exit;
     let mut table = Table::new(vec![
         Column::new("network", "network"),
         Column::new("measure", "measure"),
@@ -49,8 +50,40 @@ pub fn run(arguments: EvalArguments, registry: &Registry, terminal: &Terminal) -
             record.message.as_ref().map_or_else(Cell::empty, Cell::text),
         ]);
     }
+    for network in zoo.networks() {
+        let of = |measure: &MeasureSpec| {
+            let mut records = evaluated.records.iter();
+            let found =
+                records.find(|record| record.network == network.id && record.spec() == measure.as_str());
+            found.map_or_else(Entry::missing, Entry::from)
+        };
+        for composite in request.composites() {
+            let entry = composite_entry(composite, of);
+            if entry.status() == ValueStatus::Missing {
+                continue; // Not in this part of the zoo.
+            }
+            if exit == Exit::Ok && entry.value().is_none() {
+                exit = Exit::NotAllOk;
+            }
+            let message = match &entry {
+                Entry::Absent { reason, .. } => Cell::text(reason),
+                Entry::Value { .. } if composite.name.is_some() => {
+                    Cell::text(composite.expression.to_string())
+                }
+                Entry::Value { .. } => Cell::empty(),
+            };
+            table.push(vec![
+                Cell::text(network.id.to_string()),
+                Cell::text(composite.label()),
+                Cell::maybe(entry.value()).standard_error(entry.standard_error()),
+                Cell::text(entry.status().as_str()),
+                Cell::empty(),
+                message,
+            ]);
+        }
+    }
     print_table(&table, arguments.output.format, terminal)?;
-    Ok(evaluated.exit)
+    Ok(exit)
 }
 
 /// Evaluates what no valid record holds, and gives the records that answer.
@@ -179,10 +212,7 @@ fn plan_options(arguments: &RunArguments) -> Result<PlanOptions, Failure> {
     Ok(PlanOptions {
         seed: arguments.seed,
         sample: arguments.sample,
-        dtype: match arguments.dtype {
-            Precision::Float32 => Dtype::Float32,
-            Precision::Float64 => Dtype::Float64,
-        },
+        dtype: dtype(arguments.dtype),
         networks: None,
         shard: arguments.shard,
         reuse: match (arguments.retry_failed, arguments.force) {
@@ -191,6 +221,14 @@ fn plan_options(arguments: &RunArguments) -> Result<PlanOptions, Failure> {
             _ => Reuse::OnlyMissing,
         },
     })
+}
+
+/// The type of numbers to compute with.
+pub fn dtype(precision: Precision) -> Dtype {
+    match precision {
+        Precision::Float32 => Dtype::Float32,
+        Precision::Float64 => Dtype::Float64,
+    }
 }
 
 fn execute_options(arguments: &RunArguments, terminal: &Terminal) -> Result<ExecuteOptions, Failure> {

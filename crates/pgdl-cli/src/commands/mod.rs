@@ -1,5 +1,6 @@
 //! One file per command, and what they share: printing a table, choosing a device.
 
+pub mod bench;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;

@@ -2,8 +2,8 @@
 
 use pgdl_measure::Registry;
 use pgdl_report::{
-    CompetitionTotal, GapColumns, GapKind, MeasureScore, MeasureValues, Population, Predictions, ScoreReport,
-    ScoresFile, TableSpec, ranking, values_from_records,
+    CompetitionTotal, Entry, GapColumns, GapKind, MeasureScore, MeasureValues, Population, Predictions,
+    ScoreReport, ScoresFile, TableSpec, ValueStatus, ranking, requested_values,
 };
 use pgdl_score::Options;
 use pgdl_zoo::{Gap, Split, Zoo};
@@ -167,7 +167,7 @@ fn from_run(
     registry: &Registry,
     terminal: &Terminal,
 ) -> Result<Subject, Failure> {
-    let measures = registry.resolve_list(arguments.measure.as_deref().unwrap_or("all"))?;
+    let request = registry.request(arguments.measure.as_deref().unwrap_or("all"))?;
     let zoo = Zoo::find(zoo)?;
     // Before the long work: a zoo without gaps cannot be scored.
     let population = Population::from_zoo(&zoo, gap(arguments.gap))?;
@@ -178,13 +178,39 @@ fn from_run(
         )
         .hint("score values that were computed elsewhere with --predictions, or complete the zoo"));
     }
-    let evaluated = evaluate(&zoo, &measures, &arguments.run, terminal)?;
-    Ok(Subject {
-        measures: values_from_records(&population, &evaluated.records),
-        population,
-        test_examples: test_examples(&zoo),
-        exit: evaluated.exit,
-    })
+    let evaluated = evaluate(&zoo, &request.measures, &arguments.run, terminal)?;
+    let measures = requested_values(&population, &request, &evaluated.records);
+    let undefined = tell_undefined_composites(&population, &measures, terminal);
+    let exit = if undefined && evaluated.exit == Exit::Ok { Exit::NotAllOk } else { evaluated.exit };
+    Ok(Subject { population, measures, test_examples: test_examples(&zoo), exit })
+}
+
+/// Says of each composite without a value on some network why; whether there is one.
+fn tell_undefined_composites(
+    population: &Population,
+    measures: &[MeasureValues],
+    terminal: &Terminal,
+) -> bool {
+    let mut any = false;
+    for composite in measures.iter().filter(|measure| measure.expression.is_some()) {
+        let mut absent = population.networks.iter().zip(&composite.entries).filter_map(|(network, entry)| {
+            match entry {
+                // What this run was not to evaluate lacks no value.
+                Entry::Absent { status: ValueStatus::Missing, .. } | Entry::Value { .. } => None,
+                Entry::Absent { status, reason } => Some((network, status, reason)),
+            }
+        });
+        if let Some((network, status, reason)) = absent.next() {
+            let more = match absent.count() {
+                0 => String::new(),
+                count => format!(" (and {count} more)"),
+            };
+            let (label, name) = (&network.label, &composite.measure);
+            terminal.warn(format_args!("network {label}{more}: {name}: {status}: {reason}"));
+            any = true;
+        }
+    }
+    any
 }
 
 /// Values from competition prediction files.
