@@ -4,4 +4,5 @@ mod cli;
 mod composites;
 mod damaged;
 mod kit;
+mod plugins;
 mod support;

@@ -31,17 +31,9 @@ impl Place {
     }
 
     /// Runs the program and checks its exit code.
+    #[track_caller]
     pub fn run(&self, arguments: &[&str], exit: i32) -> Answer {
-        let answer = Answer::of(self.pgdl(arguments).output().expect("the program starts"));
-        assert_eq!(
-            answer.exit,
-            Some(exit),
-            "pgdl {}\nstdout:\n{}\nstderr:\n{}",
-            arguments.join(" "),
-            answer.stdout,
-            answer.stderr
-        );
-        answer
+        Answer::expect(self.pgdl(arguments), exit)
     }
 }
 
@@ -53,6 +45,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Runs a command and checks its exit code.
+    #[track_caller]
+    pub fn expect(mut command: Command, exit: i32) -> Self {
+        let answer = Self::of(command.output().expect("the program starts"));
+        let (stdout, stderr) = (&answer.stdout, &answer.stderr);
+        assert_eq!(answer.exit, Some(exit), "{command:?}\nstdout:\n{stdout}\nstderr:\n{stderr}");
+        answer
+    }
+
     fn of(output: Output) -> Self {
         Self {
             exit: output.status.code(),

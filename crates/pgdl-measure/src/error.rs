@@ -186,9 +186,10 @@ impl RegistryError {
                     .to_string(),
             ),
             Self::Misread { hint, .. } => hint.clone(),
-            Self::BadId { .. }
-            | Self::Duplicate { .. }
-            | Self::IllegalValue { .. }
+            Self::BadId { .. } | Self::Duplicate { .. } => {
+                Some("give the measure another `id` in its `MeasureInfo`".to_string())
+            }
+            Self::IllegalValue { .. }
             | Self::IllegalCombination { .. }
             | Self::BadComposite { .. }
             | Self::Several(_) => None,

@@ -94,7 +94,6 @@ pub fn new(name: &str, folder: &Path, registry: &Registry, terminal: &Terminal) 
         let path = path.replace("my_measure", name);
         let text = text
             .replace("my_measure", name)
-            .replace("MyMeasure", &camel_case(name))
             .replace("PGDL_VERSION", env!("CARGO_PKG_VERSION"))
             .replace("PGDL_HOME", &format!("file://{}", origin.source.display()));
         write(&folder.join(&path), &text)?;
@@ -208,15 +207,6 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Plugin, format!("{}: {error}", path.display()))
 }
 
-/// `my_measure` → `MyMeasure`.
-fn camel_case(name: &str) -> String {
-    let word = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
-    };
-    name.split('_').map(word).collect()
-}
-
 /// `My-Measure` → `my_measure`.
 fn snake_case(name: &str) -> String {
     let mut snake = String::new();
@@ -234,8 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_change_their_case() {
-        assert_eq!(camel_case("my_measure2"), "MyMeasure2");
+    fn a_name_that_is_none_is_answered_with_one() {
         for (name, snake) in [("MyMeasure", "my_measure"), ("my-measure", "my_measure"), ("mine", "mine")] {
             assert_eq!(snake_case(name), snake);
         }

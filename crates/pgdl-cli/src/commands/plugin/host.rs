@@ -98,6 +98,7 @@ impl<'a> Host<'a> {
         let online = self.resolve()?;
         let first = !self.program().exists();
         if first {
+            self.forget_others();
             let names: Vec<&str> = self.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
             terminal.note(format_args!(
                 "building a pgdl with {} (minutes the first time, seconds after)",
@@ -154,6 +155,33 @@ impl<'a> Host<'a> {
                 format!("the host in {} cannot be built\n{}", main.display(), built.talk.trim_end()),
             ),
         })
+    }
+
+    /// Removes the hosts that were not changed for longest: each holds all of pgdl.
+    fn forget_others(&self) {
+        const KEPT: usize = 8;
+        let entries = fs::read_dir(&self.origin.hosts).into_iter().flatten().flatten();
+        let others = entries.map(|entry| entry.path()).filter(|path| *path != self.folder);
+        let changed =
+            |path: &PathBuf| fs::metadata(path.join("Cargo.lock")).and_then(|lock| lock.modified()).ok();
+        let mut others: Vec<PathBuf> = others.collect();
+        others.sort_by_key(|path| std::cmp::Reverse(changed(path)));
+        for folder in others.iter().skip(KEPT - 1) {
+            let Some(digits) = folder.file_name().and_then(|name| name.to_str()) else { continue };
+            let program = self.program().with_file_name(format!("{PREFIX}{digits}"));
+            let linked = program.with_file_name("deps");
+            let prefix = format!("{PREFIX}{digits}").replace('-', "_");
+            let copies = fs::read_dir(&linked).into_iter().flatten().flatten().map(|entry| entry.path());
+            let copies = copies.filter(|path| {
+                let name = path.file_name().map(|name| name.to_string_lossy().replace('-', "_"));
+                name.is_some_and(|name| name.starts_with(&prefix))
+            });
+            // What cannot be removed takes room, and does no other harm.
+            for file in copies.chain([program.with_extension("d"), program]) {
+                let _ = fs::remove_file(file);
+            }
+            let _ = fs::remove_dir_all(folder);
+        }
     }
 
     /// Replaces this process by the host, which takes up the same command line.
@@ -228,6 +256,17 @@ impl<'a> Host<'a> {
             let failure =
                 another_tch(&names, "tch", "of another version, by way of a crate that it uses", &ours);
             return Failure { message: format!("{}\n{}", failure.message, said.trim_end()), ..failure };
+        }
+        // Two packages of one name and version, neither from a registry.
+        if said.contains("package collision in the lockfile") {
+            let version = self.origin.locked_version("pgdl-measure").unwrap_or_default();
+            let what = format!(
+                "{names} wants another pgdl-measure, by way of a crate that it uses:\n{}",
+                said.trim_end()
+            );
+            return Failure::new(Exit::Plugin, what).hint(format!(
+                "write `pgdl-measure = \"{version}\"` in that crate's Cargo.toml: the host then uses that of this pgdl"
+            ));
         }
         let failure = Failure::new(
             Exit::Plugin,
@@ -309,4 +348,42 @@ fn main(plugins: &[PluginCrate]) -> String {
          fn main() -> std::process::ExitCode {{\n    pgdl_cli::main(|registry| {{\n        \
          pgdl_measures::register(registry)?;\n{calls}        Ok(())\n    }})\n}}\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(name: &str) -> PluginCrate {
+        PluginCrate::in_registry(name).unwrap()
+    }
+
+    #[test]
+    fn a_host_is_named_after_its_plugins_in_whatever_order() {
+        let origin = Origin::find().unwrap();
+        let name = |names: &[&str]| {
+            Host::new(names.iter().map(|name| plugin(name)).collect(), &origin).unwrap().name
+        };
+        assert_eq!(name(&["one", "two"]), name(&["two", "one"]));
+        assert_ne!(name(&["one"]), name(&["two"]));
+        assert_ne!(name(&["one@0.1"]), name(&["one@0.2"]));
+        let twice = Host::new(vec![plugin("a-b"), plugin("a_b")], &origin).unwrap_err();
+        assert!(twice.message.contains("two plugins are called a"), "{}", twice.message);
+    }
+
+    #[test]
+    fn a_host_is_pgdl_with_the_plugins_and_the_profiles_of_its_own_build() {
+        let origin = Origin::find().unwrap();
+        let plugins = [plugin("my-measures@0.2")];
+        let table: toml::Table = manifest("pgdl-host-0", &plugins, &origin).parse().unwrap();
+        assert_eq!(table["profile"], origin.manifest["profile"]);
+        assert_eq!(table["dependencies"]["my_measures"]["version"].as_str(), Some("0.2"));
+        assert_eq!(
+            table["dependencies"]["torch-sys"],
+            origin.manifest["workspace"]["dependencies"]["torch-sys"]
+        );
+        let patched = table["patch"]["crates-io"]["pgdl-measure"]["path"].as_str().unwrap();
+        assert!(Path::new(patched).join("src/contract.rs").exists(), "{patched}");
+        assert!(main(&plugins).contains("        my_measures::register(registry)?;\n"));
+    }
 }

@@ -7,7 +7,7 @@ use pgdl_measure::{
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
-pub struct MyMeasure;
+pub struct MarginSpread;
 
 /// What `my_measure` says of itself: `pgdl explain my_measure` prints it.
 pub static INFO: MeasureInfo = MeasureInfo {
@@ -33,7 +33,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     parameters: &[],
 };
 
-impl Measure for MyMeasure {
+impl Measure for MarginSpread {
     fn info(&self) -> &MeasureInfo {
         &INFO
     }

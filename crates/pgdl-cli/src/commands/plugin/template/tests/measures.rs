@@ -1,6 +1,7 @@
 //! The contract that every measure keeps, and golden values.
 
 use my_measure::register;
+
 use pgdl_testkit::{Broken, evaluate, with_outputs};
 
 #[test]
@@ -12,8 +13,10 @@ fn the_contract_is_kept() -> Result<(), Broken> {
 #[test]
 fn a_golden_value() -> Result<(), Broken> {
     let logits = [[2.0, 0.0], [-1.0, 3.0], [6.0, 0.0]];
-    let measured = evaluate(register, "my_measure", with_outputs(&logits, &[0, 1, 0])?)?;
-    assert!((measured.value + 6.0_f64.sqrt()).abs() < 1e-12, "{}", measured.value);
+    let input = with_outputs(&logits, &[0, 1, 0])?;
+    let measured = evaluate(register, "my_measure", input)?;
+    let difference = measured.value + 6.0_f64.sqrt();
+    assert!(difference.abs() < 1e-12, "{difference}");
     Ok(())
 }
 
