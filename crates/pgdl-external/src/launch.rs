@@ -234,8 +234,15 @@ struct Talk {
 
 impl Talk {
     fn hear(&mut self, bytes: &[u8]) {
+        const TAIL: usize = 4 * LONGEST_LINE;
+        if self.passed_on >= MOST_TALK {
+            // Only the end matters now.
+            self.rest.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+            self.rest.drain(..self.rest.len().saturating_sub(TAIL));
+            return;
+        }
         for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
-            if self.rest.len() < 4 * LONGEST_LINE {
+            if self.rest.len() < TAIL {
                 self.rest.extend_from_slice(piece);
             }
             if piece.ends_with(b"\n") || piece.ends_with(b"\r") {
@@ -244,9 +251,11 @@ impl Talk {
         }
     }
 
-    /// The end of a line.
+    /// The end of a line, or of all talk.
     fn end(&mut self) {
-        let line = tame(&String::from_utf8_lossy(&self.rest), LONGEST_LINE);
+        let text = String::from_utf8_lossy(&self.rest);
+        let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        let line = tame(last, LONGEST_LINE);
         self.rest.clear();
         if line.is_empty() {
             return;

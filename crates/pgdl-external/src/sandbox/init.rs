@@ -1,20 +1,18 @@
 //! The first process in a sandbox: it builds the world, gives up every right, starts the program, and reaps.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
+use nix::errno::Errno;
+use nix::sys::prctl::set_no_new_privs;
+use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid};
 use rustix::fs::Mode;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, geteuid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit, setsid, umask, wait,
-};
-use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set,
-    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,31 +30,29 @@ pub(super) enum Word {
 }
 
 /// Never returns: this process is a copy of the keeper, and must not end as that would.
-pub(super) fn main(order: &Order, go: OwnedFd, speaks: OwnedFd) -> ! {
+pub(super) fn main(order: &Order, go: PipeReader, mut speaks: PipeWriter) -> ! {
     let word = match live(order, go, &speaks) {
         Ok(verdict) => Word::Ended(verdict),
         Err(reason) => Word::Refused(reason),
     };
-    let mut keeper = fs::File::from(speaks);
     if let Ok(word) = serde_json::to_vec(&word) {
         // A keeper that does not listen any more has ended.
-        let _ = keeper.write_all(&word);
+        let _ = speaks.write_all(&word);
     }
     // SAFETY: ends this process without the keeper's clean-up, which is not this process's.
     unsafe { libc::_exit(0) }
 }
 
-fn live(order: &Order, go: OwnedFd, speaks: &OwnedFd) -> Result<Verdict, String> {
-    let as_root = geteuid().as_raw() == 0;
-    let mut go = fs::File::from(go);
+fn live(order: &Order, mut go: PipeReader, speaks: &PipeWriter) -> Result<Verdict, String> {
     let mut letter = [0; 1];
     // Until the keeper has said who this process is, it is nobody and can do nothing.
     go.read_exact(&mut letter).map_err(|_| "its keeper has ended".to_owned())?;
+    let as_root = geteuid().as_raw() == 0;
     step("a session of its own", setsid().map(drop))?;
     // What is made now is for everybody to see.
     umask(Mode::WGRP | Mode::WOTH);
     world::build(order)?;
-    step("a name", rustix::system::sethostname(b"sandbox"))?;
+    step("a name", sethostname("sandbox"))?;
     limit(&order.policy)?;
     keep_only(speaks, &go)?;
     give_up_rights(as_root)?;
@@ -67,12 +63,12 @@ fn live(order: &Order, go: OwnedFd, speaks: &OwnedFd) -> Result<Verdict, String>
     run(order)
 }
 
-fn step<T>(what: &str, outcome: rustix::io::Result<T>) -> Result<T, String> {
+fn step<T, E: std::fmt::Display>(what: &str, outcome: Result<T, E>) -> Result<T, String> {
     outcome.map_err(|error| format!("{what}: {error}"))
 }
 
 /// Whether the writing end of the keeper's pipe is open.
-fn keeper_lives(go: &fs::File) -> rustix::io::Result<()> {
+fn keeper_lives(go: &PipeReader) -> rustix::io::Result<()> {
     let mut look = libc::pollfd { fd: go.as_raw_fd(), events: 0, revents: 0 };
     // SAFETY: one entry, which lives through the call.
     let ready = unsafe { libc::poll(&mut look, 1, 0) };
@@ -100,31 +96,39 @@ fn lower(resource: Resource, most: u64) -> rustix::io::Result<()> {
 }
 
 fn give_up_rights(as_root: bool) -> Result<(), String> {
-    for bit in 0..64 {
-        let capability = CapabilitySet::from_bits_retain(1 << bit);
-        // The kernel knows fewer than 64.
-        match remove_capability_from_bounding_set(capability) {
-            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+    for capability in 0..64 {
+        // SAFETY: numbers only.
+        let outcome = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) };
+        match Errno::result(outcome) {
+            // The kernel knows fewer than 64.
+            Ok(_) | Err(Errno::EINVAL) => {}
             Err(error) => return Err(format!("capabilities: {error}")),
         }
     }
     if as_root {
         let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        step("groups", set_thread_groups(&[]))?;
-        step("a group", set_thread_res_gid(group, group, group))?;
-        step("a user", set_thread_res_uid(user, user, user))?;
+        step("groups", setgroups(&[]))?;
+        step("a group", setresgid(group, group, group))?;
+        step("a user", setresuid(user, user, user))?;
     }
-    step("capabilities", clear_ambient_capability_set())?;
-    let none = CapabilitySet::empty();
-    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    step("capabilities", set_capabilities(None, none))?;
+    step("capabilities", drop_capabilities())?;
     // The program has the same user: it must neither look into this process nor change it.
     step("privacy", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
-    step("no new rights", set_no_new_privs(true))
+    step("no new rights", set_no_new_privs())
+}
+
+/// Effective, permitted and inheritable ones, and with the inheritable the ambient.
+fn drop_capabilities() -> nix::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3`: 64 bits in two halves.
+    const VERSION: u32 = 0x2008_0522;
+    let header: [u32; 2] = [VERSION, 0];
+    let none = [0u32; 6];
+    // SAFETY: a header of two words for this process, and twice three words of data, which both live through the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }).map(drop)
 }
 
 /// No descriptor but the standard streams reaches the program.
-fn keep_only(speaks: &OwnedFd, go: &fs::File) -> Result<(), String> {
+fn keep_only(speaks: &PipeWriter, go: &PipeReader) -> Result<(), String> {
     let listing = fs::read_dir("/proc/self/fd");
     let open: Vec<i32> = match listing {
         Ok(entries) => {

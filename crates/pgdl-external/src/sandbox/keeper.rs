@@ -1,15 +1,14 @@
 //! The keeper: starts the sandbox's init, keeps the clock and the limits, and reports.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, getegid, geteuid, kill_process, waitpid};
 
 use super::init::{self, Word};
@@ -55,12 +54,11 @@ fn keep(order: &Order) -> Result<Verdict, String> {
         .seconds
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .and_then(|time| Instant::now().checked_add(time));
-    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| format!("no pipe: {error}"));
-    let (go, may_go) = pipe()?;
-    let (words, speaks) = pipe()?;
+    let no_pipe = |error| format!("no pipe: {error}");
+    let (go, mut may_go) = pipe().map_err(no_pipe)?;
+    let (words, speaks) = pipe().map_err(no_pipe)?;
 
     let init = start_init(order, go, speaks, &words, &may_go)?;
-    let mut may_go = fs::File::from(may_go);
     let outcome = admit(init, &mut may_go).map(|()| watch(order, init, deadline, &asked_to_end));
     let outcome = match outcome {
         Ok(None) => None,
@@ -75,7 +73,7 @@ fn keep(order: &Order) -> Result<Verdict, String> {
     };
     let mut word = String::new();
     // With the init everything inside has ended, and so has its end of the pipe.
-    fs::File::from(words).take(1 << 16).read_to_string(&mut word).map_err(|error| error.to_string())?;
+    words.take(1 << 16).read_to_string(&mut word).map_err(|error| error.to_string())?;
     if let Some(verdict) = outcome {
         return Ok(verdict);
     }
@@ -89,10 +87,10 @@ fn keep(order: &Order) -> Result<Verdict, String> {
 /// Starts the init in namespaces of its own.
 fn start_init(
     order: &Order,
-    go: OwnedFd,
-    speaks: OwnedFd,
-    words: &OwnedFd,
-    may_go: &OwnedFd,
+    go: PipeReader,
+    speaks: PipeWriter,
+    words: &PipeReader,
+    may_go: &PipeWriter,
 ) -> Result<Pid, String> {
     let threads = fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(1);
     if threads != 1 {
@@ -115,7 +113,6 @@ fn start_init(
             // SAFETY: the child's copies of these descriptors are closed once, and never used again: the child
             // does not return.
             unsafe {
-                use std::os::fd::AsRawFd;
                 libc::close(words.as_raw_fd());
                 libc::close(may_go.as_raw_fd());
             }
@@ -135,7 +132,7 @@ fn start_init(
 }
 
 /// Tells the kernel who the init is, and the init to go on.
-fn admit(init: Pid, may_go: &mut fs::File) -> Result<(), String> {
+fn admit(init: Pid, may_go: &mut PipeWriter) -> Result<(), String> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let map = |own: u32| {
         if user == 0 { format!("0 0 1\n{NOBODY} {NOBODY} 1\n") } else { format!("{own} {own} 1\n") }

@@ -7,10 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change, unmount,
-};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::process::{chdir, pivot_root};
 
 use super::{DATA, JOB, Order, SCRATCH};
@@ -40,12 +38,13 @@ const LINKS: [(&str, &str); 6] = [
     ("/proc/self/fd/1", "/dev/stdout"),
     ("/proc/self/fd/2", "/dev/stderr"),
 ];
+/// What an argument of `mount` is that does not matter.
+const NOTHING: Option<&str> = None;
 const ACCOUNTS: &str = "root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/scratch:/bin/false\n";
 
 /// Builds it and makes it this process's own. What is outside is out of reach then.
 pub(super) fn build(order: &Order) -> Result<(), String> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    about(Path::new("/"), mount_change("/", private))?;
+    about(Path::new("/"), mount(NOTHING, "/", NOTHING, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NOTHING))?;
     let world = &order.world;
     about(world, mount_tmpfs(world, "mode=0755,size=16m,nr_inodes=8192"))?;
 
@@ -90,9 +89,9 @@ pub(super) fn build(order: &Order) -> Result<(), String> {
     about(world, set_attributes(world, fixed, true))?;
     for device in &devices {
         let place = within(world, device);
-        match mount_bind_recursive(device, &place) {
+        match bind(device, &place) {
             // A container may lack one.
-            Err(Errno::NOENT) => continue,
+            Err(Errno::ENOENT) => continue,
             bound => about(device, bound)?,
         }
         let fixed = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
@@ -128,7 +127,7 @@ fn expose(world: &Path, from: &Path, to: &Path) -> Result<(), String> {
         } else {
             file(&place)?;
         }
-        about(from, mount_bind_recursive(from, &place))?;
+        about(from, bind(from, &place))?;
     }
     Ok(())
 }
@@ -142,7 +141,7 @@ fn hide(world: &Path, hidden: &[PathBuf]) -> Result<(), String> {
             Ok(metadata) if metadata.is_dir() => {
                 about(path, mount_tmpfs(&place, "mode=0755,size=4k,nr_inodes=8"))?
             }
-            Ok(_) => about(path, mount_bind_recursive("/dev/null", &place))?,
+            Ok(_) => about(path, bind(Path::new("/dev/null"), &place))?,
             Err(_) => {}
         }
     }
@@ -159,17 +158,21 @@ fn graphics() -> Vec<PathBuf> {
         .collect()
 }
 
-fn mount_tmpfs(place: &Path, options: &str) -> rustix::io::Result<()> {
-    let options = CString::new(options).map_err(|_| Errno::INVAL)?;
-    mount("tmpfs", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
+fn mount_tmpfs(place: &Path, options: &str) -> nix::Result<()> {
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options))
+}
+
+/// With what is mounted below it: the kernel does not let one look under a mount.
+fn bind(from: &Path, to: &Path) -> nix::Result<()> {
+    mount(Some(from), to, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
 }
 
 /// A view of the processes inside. Some containers do not let one be made: then there is none.
 fn mount_proc(world: &Path) -> Result<(), String> {
     let place = within(world, Path::new("/proc"));
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    match mount("proc", &place, "proc", flags, None) {
-        Err(Errno::PERM) => Ok(()),
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    match mount(Some("proc"), &place, Some("proc"), flags, NOTHING) {
+        Err(Errno::EPERM) => Ok(()),
         mounted => about(&place, mounted),
     }
 }
@@ -179,12 +182,12 @@ fn enter(world: &Path) -> Result<(), String> {
     about(world, chdir(world))?;
     // The old root comes to lie over the new one, and is taken off.
     about(world, pivot_root(".", "."))?;
-    about(Path::new("/"), unmount(".", UnmountFlags::DETACH))?;
+    about(Path::new("/"), umount2(".", MntFlags::MNT_DETACH))?;
     about(Path::new("/"), chdir("/"))
 }
 
-fn set_attributes(place: &Path, attributes: u64, recursive: bool) -> rustix::io::Result<()> {
-    let path = CString::new(place.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+fn set_attributes(place: &Path, attributes: u64, recursive: bool) -> nix::Result<()> {
+    let path = CString::new(place.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
     let wanted = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: a path and a structure that live through the call, and the structure's true size.
@@ -198,10 +201,7 @@ fn set_attributes(place: &Path, attributes: u64, recursive: bool) -> rustix::io:
             size_of::<libc::mount_attr>(),
         )
     };
-    if outcome == 0 {
-        return Ok(());
-    }
-    Err(Errno::from_raw_os_error(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)))
+    Errno::result(outcome).map(drop)
 }
 
 /// An absolute path of the inside, seen from outside.
@@ -219,7 +219,7 @@ fn file(path: &Path) -> Result<(), String> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(|error| io_about(path, error))
 }
 
-fn about<T>(path: &Path, outcome: rustix::io::Result<T>) -> Result<T, String> {
+fn about<T, E: std::fmt::Display>(path: &Path, outcome: Result<T, E>) -> Result<T, String> {
     outcome.map_err(|error| format!("its file system: {}: {error}", path.display()))
 }
 
