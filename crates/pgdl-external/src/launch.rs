@@ -310,8 +310,15 @@ mod tests {
         assert_eq!(ended.ending, Ending::Exited(0));
         assert!(started.elapsed() < Duration::from_secs(5));
         let left: i32 = String::from_utf8(ended.output).unwrap().trim().parse().unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
-        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        let ended = || {
+            let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ")
+        };
+        let until = Instant::now() + Duration::from_secs(5);
+        while !ended() {
+            assert!(Instant::now() < until, "process {left} runs on");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Program {
         let Some(file) = self.command.first() else {
             return Run::Broke(Breakage::Failed("cannot be started: it has no file".to_owned()));
         };
-        let (mut command, grace) = match &self.sandbox {
+        let (command, grace) = match &self.sandbox {
             Some(policy) => match self.order(policy, start).command() {
                 // In a sandbox it is the sandbox's keeper that is asked, and that ends all at once.
                 Ok(command) => (command, Duration::from_millis(200)),
@@ -166,10 +166,10 @@ impl Program {
                 let mut command = Command::new(file);
                 command.args(&self.command[1..]).args(&start.arguments);
                 command.current_dir(start.job.scratch()).env("TMPDIR", start.job.scratch());
+                command.envs(self.environment(start));
                 (command, Duration::ZERO)
             }
         };
-        command.envs(threads_environment(start.threads)).envs(self.environment.iter().cloned());
         let ended = match launch::run(command, &self.name, start.deadline, grace) {
             Ok(ended) => ended,
             Err(error) => {
@@ -187,12 +187,21 @@ impl Program {
         judge(ended, verdict, self.sandbox.as_ref())
     }
 
+    /// What its environment holds besides what every program's does.
+    fn environment(&self, start: &Start) -> Vec<(String, String)> {
+        let threads = start.threads.to_string();
+        let count = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
+        let count = count.iter().map(|name| ((*name).to_owned(), threads.clone()));
+        count.chain(self.environment.iter().cloned()).collect()
+    }
+
     fn order(&self, policy: &Policy, start: &Start) -> Order {
         let mut command: Vec<OsString> = self.command.iter().map(OsString::from).collect();
         command.extend(start.arguments.iter().cloned());
         Order {
             policy: policy.clone(),
             command: command.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            environment: self.environment(start),
             visible: self.parts.iter().chain(&self.libraries).chain(&policy.read).cloned().collect(),
             job: start.job.network(),
             data: start.data.clone(),
@@ -204,13 +213,6 @@ impl Program {
             gpu: start.gpu,
         }
     }
-}
-
-/// What a program's environment holds of the number of threads.
-fn threads_environment(threads: u32) -> Vec<(String, String)> {
-    let threads = threads.to_string();
-    let count = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
-    count.iter().map(|name| ((*name).to_owned(), threads.clone())).collect()
 }
 
 /// What became of a program, in words that complete "the program …".

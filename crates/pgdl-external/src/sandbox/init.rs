@@ -17,7 +17,11 @@ use rustix::process::{
 use serde::{Deserialize, Serialize};
 
 use super::keeper::NOBODY;
-use super::{Order, Policy, Verdict, filter, world};
+use super::{Order, Policy, SCRATCH, Verdict, filter, world};
+
+/// What every program's environment holds.
+const ENVIRONMENT: [(&str, &str); 4] =
+    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("HOME", SCRATCH), ("TMPDIR", SCRATCH)];
 
 /// What an init tells its keeper.
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,7 +153,9 @@ fn keep_only(speaks: &PipeWriter, go: &PipeReader) -> Result<(), String> {
 fn run(order: &Order) -> Result<Verdict, String> {
     let (file, arguments) = order.command.split_first().ok_or("there is no program to start")?;
     let mut command = Command::new(file);
-    command.args(arguments).current_dir(super::SCRATCH);
+    command.args(arguments).current_dir(SCRATCH);
+    // The keeper's environment is not for strangers.
+    command.env_clear().envs(ENVIRONMENT).envs(order.environment.iter().cloned());
     let memory = order.policy.memory;
     // SAFETY: between fork and exec the closure makes two system calls and allocates nothing. The limit is not the
     // init's own, which is a copy of a large program.

@@ -93,6 +93,7 @@ impl Policy {
         let order = Order {
             policy: self.clone(),
             command: ["/bin/sh", "-c", ":"].map(str::to_owned).to_vec(),
+            environment: Vec::new(),
             visible: Vec::new(),
             job: job.network(),
             data: None,
@@ -125,6 +126,8 @@ pub(crate) struct Order {
     pub policy: Policy,
     /// The program with all its arguments.
     pub command: Vec<String>,
+    /// What its environment holds besides `PATH` and the like.
+    pub environment: Vec<(String, String)>,
     /// What it sees, each at its own place, besides the system.
     pub visible: Vec<PathBuf>,
     /// What it sees as `/job`.
@@ -142,15 +145,10 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// This very program as a keeper, with an environment that tells nothing.
+    /// This very program as a keeper.
     pub(crate) fn command(&self) -> io::Result<Command> {
         let mut command = Command::new("/proc/self/exe");
         command.arg(SANDBOX_ARGUMENT).arg(serde_json::to_string(self)?).current_dir("/");
-        command.env_clear();
-        command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
-        for variable in ["HOME", "TMPDIR"] {
-            command.env(variable, SCRATCH);
-        }
         Ok(command)
     }
 }
