@@ -5,4 +5,5 @@ mod composites;
 mod damaged;
 mod kit;
 mod plugins;
+mod report;
 mod support;

@@ -57,6 +57,8 @@ pub enum Command {
     Plugin(PluginCommand),
     /// Compute a network's logits on given inputs
     Predict(PredictArguments),
+    /// Make a page of runs: board, plots, slices, coverage, provenance
+    Report(ReportArguments),
     /// Check the installation: libtorch, devices, folders, data
     Doctor,
     /// Print the JSON schema of `score --format json`
@@ -388,6 +390,38 @@ pub struct ScoreArguments {
     pub run: RunArguments,
     #[command(flatten)]
     pub output: OutputArguments,
+}
+
+/// `pgdl report`
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// Run folders, records files, or zoos whose default run is meant
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// The page
+    #[arg(long, short, default_value = "report.html", value_name = "FILE")]
+    pub output: PathBuf,
+    /// Also write every plot as SVG and PNG into this folder
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
+    /// The zoo that the records are of, where it is no longer where it was
+    #[arg(long, value_name = "ZOO")]
+    pub zoo: Option<String>,
+    /// What the measures are to predict
+    #[arg(long, value_enum, default_value_t = GapChoice::Accuracy)]
+    pub gap: GapChoice,
+    /// Resamples behind each 95 % interval; 0 for none
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_RESAMPLES))]
+    pub bootstrap: u32,
+    /// Seed of the bootstrap
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub seed: u64,
+    /// Environments with a smaller effective sample size are left out of the sign error
+    #[arg(long, default_value_t = 0.0, value_name = "ESS", value_parser = sample_size)]
+    pub ess_floor: f64,
+    /// Test examples behind each gap, for the weights of the sign error [default: as many as the zoo's test set has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub test_examples: Option<u64>,
 }
 
 /// How networks are evaluated.

@@ -71,6 +71,7 @@ impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         let exit = match error {
             ReportError::Zoo(error) => return error.into(),
+            ReportError::Unwritable { .. } => Exit::Unexpected,
             _ => Exit::Invalid,
         };
         Failure { exit, hint: error.hint(), message: chain(&error) }

@@ -94,6 +94,7 @@ fn run(command: Command, registry: &Registry, terminal: &Terminal) -> Outcome {
         Command::Plugin(command) => commands::plugin::run(command, registry, terminal),
         Command::Contract { id } => commands::plugin::contract(id.as_deref(), registry, terminal),
         Command::Predict(arguments) => commands::predict::run(&arguments, terminal),
+        Command::Report(arguments) => commands::report::run(&arguments, registry, terminal),
         Command::Doctor => commands::doctor::run(registry, terminal),
         Command::Schema => commands::manual::schema(terminal),
         Command::Completions { shell } => commands::manual::completions(shell, terminal),

@@ -19,6 +19,14 @@ pub enum ReportError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The file is not what its place or its name says.
     #[error("{}: {message}", path.display())]
     Malformed {
@@ -112,6 +120,9 @@ impl ReportError {
             }
             ReportError::Cell { hint, .. } | ReportError::Invalid { hint, .. } => hint.clone(),
             ReportError::Io { .. } => Some("check that this is an ordinary file that can be read".to_owned()),
+            ReportError::Unwritable { .. } => {
+                Some("name a file in a folder that exists, that you may write to, and that has room".to_owned())
+            }
             ReportError::Malformed { .. } => {
                 Some("the file is damaged or was meant for something else: copy or make it again".to_owned())
             }

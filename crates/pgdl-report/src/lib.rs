@@ -13,8 +13,12 @@ pub mod error;
 #[cfg(test)]
 mod example;
 pub mod export;
+mod figure;
+pub mod findings;
+pub mod html;
 pub mod leaderboard;
 pub mod manifest;
+pub mod plot;
 pub mod population;
 pub mod predictions;
 pub mod published;
@@ -27,14 +31,18 @@ pub mod table;
 mod text;
 pub mod value_table;
 pub mod values;
+mod whole_file;
 
 pub use compare::{Committed, Comparison, Difference};
 pub use competition::ScoresFile;
 pub use composite::{composite_entry, requested_values};
 pub use error::{ReportError, Result};
 pub use export::{ExportFormat, export_records, record_frame};
+pub use findings::{Findings, FoundRecords, MeasureNote};
+pub use html::report_page;
 pub use leaderboard::{Leaderboard, Statistic};
 pub use manifest::{Level, Manifest, ManifestZoo, Tolerance};
+pub use plot::files::write_plots;
 pub use population::{GapKind, Population, PopulationNetwork};
 pub use predictions::{Prediction, Predictions, predict_file};
 pub use published::{Published, PublishedComparison, PublishedRow};
@@ -46,3 +54,4 @@ pub use score_report::{
 pub use table::{Cell, Column, Digits, Table, TextOptions, Tone};
 pub use value_table::{GapColumns, TableSpec, ValueTable};
 pub use values::{Entry, MeasureValues, ValueStatus, values_from_records};
+pub use whole_file::WholeFile;

@@ -1,10 +1,12 @@
 //! A table of results, and the four ways of writing one: text for people, CSV, JSON and Markdown.
 
 mod csv;
+mod html;
 mod json;
 mod markdown;
 mod text;
 
+pub(crate) use html::PageTable;
 pub use text::TextOptions;
 
 /// A table: typed cells under named columns.

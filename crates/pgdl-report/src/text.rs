@@ -15,3 +15,11 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, String> {
         format!("is not UTF-8: byte {} (line {line})", error.valid_up_to())
     })
 }
+
+/// The letter itself, or a mark in place of one that pages must not hold (control characters) or that would turn the
+/// direction of the text around it.
+pub(crate) fn visible(letter: char) -> char {
+    let turns = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}');
+    let control = letter.is_control() && !matches!(letter, '\n' | '\t');
+    if control || turns { '\u{fffd}' } else { letter }
+}

@@ -8,6 +8,7 @@ pub mod manual;
 pub mod measures;
 pub mod plugin;
 pub mod predict;
+pub mod report;
 pub mod score;
 pub mod zoo;
 

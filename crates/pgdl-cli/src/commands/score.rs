@@ -153,7 +153,8 @@ fn test_examples(zoo: &Zoo) -> Option<u64> {
     zoo.data_size(Split::Test).ok().map(|size| size as u64)
 }
 
-fn gap(choice: GapChoice) -> Gap {
+/// The gap that was chosen.
+pub fn gap(choice: GapChoice) -> Gap {
     match choice {
         GapChoice::Accuracy => Gap::Accuracy,
         GapChoice::Loss => Gap::Loss,
