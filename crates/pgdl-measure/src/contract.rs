@@ -13,6 +13,7 @@
 
 mod changes;
 mod documentation;
+mod invariances;
 mod specimen;
 
 use std::fmt;
@@ -21,12 +22,13 @@ use std::time::Instant;
 use tch::{Kind, Tensor};
 
 use crate::error::MeasureError;
-use crate::info::{Effect, MeasureInfo, Need};
+use crate::info::{MeasureInfo, Need};
 use crate::parameter::ParameterKind;
 use crate::probe::{Evaluation, Probe, ProbeInput};
 use crate::registry::{Registry, Resolved};
 
 pub use changes::{rescale_layers, scale_before_batch_norm, scale_logits};
+pub use invariances::audit_invariances;
 pub use specimen::{Specimen, tiny_networks, with_outputs};
 
 /// Relative difference that rounding in f64 explains, in whatever order sums are taken.
@@ -139,12 +141,13 @@ fn check_measures(
     let mut violations: Vec<Violation> = infos.iter().flat_map(|info| documentation::check(info)).collect();
     let specimens = tiny_networks()?;
     let all = specs(infos).iter().map(|text| resolve(registry, text)).collect::<Result<Vec<_>, _>>()?;
+    let changed = invariances::ChangedNetworks::of(&specimens)?;
     for resolved in &all {
         let mut report = Report { measure: resolved.spec.to_string(), violations: &mut violations };
         check_values(resolved, &specimens, &mut report)?;
         check_dependence(resolved, &specimens, &mut report)?;
         if resolved.spec.parameters().is_empty() {
-            check_invariances(resolved, &specimens, &mut report)?;
+            changed.check(resolved, &mut report);
         }
     }
     check_order(&all, &specimens, &mut violations)?;
@@ -327,54 +330,6 @@ fn check_dependence(
 /// Every label made another one.
 fn rotated(labels: &Tensor, classes: i64) -> Result<Tensor, MeasureError> {
     Ok(labels.f_add_scalar(1)?.f_remainder(classes)?)
-}
-
-/// The effects of the three changes are as declared.
-fn check_invariances(
-    resolved: &Resolved,
-    specimens: &[Specimen],
-    report: &mut Report,
-) -> Result<(), MeasureError> {
-    let declared = resolved.measure.info().invariances;
-    type Change =
-        fn(&Specimen, &pgdl_network::Network, f64) -> Result<Option<pgdl_network::Network>, MeasureError>;
-    let changes: [(&str, Effect, Change); 3] = [
-        ("layer rescaling", declared.layer_rescaling, rescale_layers),
-        ("BatchNorm scale", declared.batch_norm_scale, scale_before_batch_norm),
-        ("logit scale", declared.logit_scale, scale_logits),
-    ];
-    for (change, effect, apply) in changes {
-        let mut changed = false;
-        for specimen in specimens {
-            let input = in_double(specimen)?;
-            let Some(network) = apply(specimen, &input.network, FACTOR)? else { continue };
-            let before = value(input, resolved)?;
-            let after = value(ProbeInput { network, ..specimen.input() }, resolved)?;
-            let (expected, word) = match effect {
-                Effect::Invariant => (before, "the same"),
-                Effect::Homogeneous(degree) => {
-                    (before.map(|value| value * FACTOR.powf(degree)), "in proportion")
-                }
-                Effect::Changes => {
-                    changed |= !close(before, after);
-                    continue;
-                }
-            };
-            if !close(expected, after) {
-                report.add(Promise::Invariances, format!(
-                    "{change} by {FACTOR} on {}: {before:?} becomes {after:?}, not {expected:?} ({word}) as declared",
-                    specimen.name
-                ));
-            }
-        }
-        if effect == Effect::Changes && !changed {
-            report.add(
-                Promise::Invariances,
-                format!("{change} is declared to change the value, but does so on no network"),
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Values and passes are the same on a fresh probe and on one that all measures have used, in both orders.

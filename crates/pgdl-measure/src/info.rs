@@ -74,8 +74,8 @@ impl Need {
 /// How a measure answers to three changes of a network. The contract tests apply each and compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Invariances {
-    /// One linear layer (kernel and bias) times α, the next layer's kernel divided by α, ReLU between: the same
-    /// function.
+    /// One linear layer (kernel and bias; or γ and β of the BatchNormalization after it) times α, the next layer's kernel
+    /// divided by α, ReLU between: the same function.
     pub layer_rescaling: Effect,
     /// The linear layer in front of a BatchNormalization times α, the moving statistics with it: the same function.
     pub batch_norm_scale: Effect,

@@ -6,8 +6,9 @@ use tch::Tensor;
 use crate::contract::Specimen;
 use crate::error::MeasureError;
 
-/// The first of two consecutive linear layers with ReLU between (kernel and bias) times `factor`, the second's kernel
-/// divided by it: the same function. `None` where the specimen has no such pair.
+/// The first of two consecutive linear layers with ReLU between (kernel and bias; or γ and β of the BatchNormalization in
+/// its place) times `factor`, the second's kernel divided by it: the same function. `None` where the specimen has no such
+/// pair.
 ///
 /// # Errors
 /// libtorch refuses.
@@ -18,7 +19,7 @@ pub fn rescale_layers(
 ) -> Result<Option<Network>, MeasureError> {
     let Some((first, second)) = specimen.consecutive else { return Ok(None) };
     scaled(network, |parameter| match parameter.node {
-        node if node == first => Some(factor),
+        node if node == first => parameter.spec.role.trainable().then_some(factor),
         node if node == second && parameter.spec.role.is_weight() => Some(1.0 / factor),
         _ => None,
     })

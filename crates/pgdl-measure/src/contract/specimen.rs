@@ -14,7 +14,7 @@ const SAMPLES: i64 = 60;
 
 const EPSILON: f64 = 1e-3;
 
-/// A tiny network with everything that a probe may hold.
+/// A network with everything that a probe may hold.
 #[derive(Debug)]
 pub struct Specimen {
     /// What it is.
@@ -31,7 +31,7 @@ pub struct Specimen {
     pub truth: Truth,
     /// Number of classes.
     pub classes: i64,
-    /// Two linear layers with only ReLU and pooling between.
+    /// Two linear layers with only ReLU and pooling between; the first may be a BatchNormalization with γ and β.
     pub consecutive: Option<(usize, usize)>,
     /// A linear layer, the BatchNormalization that follows it, and that one's ε.
     pub normalized: Option<(usize, usize, f64)>,
@@ -40,6 +40,26 @@ pub struct Specimen {
 }
 
 impl Specimen {
+    /// A specimen of any network, with the tiny networks' grid around it. What can be changed in it
+    /// ([`rescale_layers`](super::rescale_layers) and the like) is found in its architecture: the first of each kind.
+    ///
+    /// # Errors
+    /// The network gives no logits.
+    pub fn of(
+        name: &'static str,
+        network: Network,
+        initial: Network,
+        train: Dataset,
+        test_inputs: Tensor,
+    ) -> Result<Self, MeasureError> {
+        let architecture = network.architecture();
+        let classes = architecture.classes()?;
+        let (consecutive, normalized) = (consecutive(architecture), normalized(architecture));
+        let last = last_with_parameters(&network);
+        let truth = grid();
+        Ok(Self { name, network, initial, train, test_inputs, truth, classes, consecutive, normalized, last })
+    }
+
     /// What to make a probe of: f32, all samples in one batch, no deadline. Change fields at will.
     pub fn input(&self) -> ProbeInput {
         ProbeInput {
@@ -64,10 +84,10 @@ impl Specimen {
 /// libtorch refuses.
 pub fn tiny_networks() -> Result<Vec<Specimen>, MeasureError> {
     Ok(vec![
-        Specimen { consecutive: Some((0, 2)), ..specimen("tiny_conv", 5, convolutional()?)? },
-        Specimen { normalized: Some((0, 1, EPSILON)), ..specimen("tiny_batch_norm", 4, normalized()?)? },
-        Specimen { consecutive: Some((0, 1)), ..specimen("tiny_mlp", 3, perceptron()?)? },
-        Specimen { consecutive: Some((0, 1)), ..specimen("tiny_many_classes", 11, many_classes()?)? },
+        specimen("tiny_conv", 5, convolutional()?)?,
+        Specimen { consecutive: None, ..specimen("tiny_batch_norm", 4, with_batch_norm()?)? },
+        specimen("tiny_mlp", 3, perceptron()?)?,
+        specimen("tiny_many_classes", 11, many_classes()?)?,
     ])
 }
 
@@ -111,7 +131,7 @@ fn convolutional() -> Result<Architecture, MeasureError> {
     Ok(Architecture::sequential(vec![8, 8, 3], layers)?)
 }
 
-fn normalized() -> Result<Architecture, MeasureError> {
+fn with_batch_norm() -> Result<Architecture, MeasureError> {
     let layers = vec![
         conv(5, [1, 1], Padding::Same, Activation::Linear),
         Layer::BatchNormalization { axis: -1, scale: true, center: true, epsilon: EPSILON, momentum: 0.9 },
@@ -157,22 +177,56 @@ fn specimen(name: &'static str, classes: i64, architecture: Architecture) -> Res
     let inputs = random.normal_tensor(&batch(SAMPLES))?;
     let test_inputs = random.normal_tensor(&batch(20))?;
     let initial = Network::initialize(architecture, 11, Device::Cpu)?;
-    let last = initial.parameters().map(|parameter| parameter.node).max().unwrap_or(0);
+    let last = last_with_parameters(&initial);
     let network = centred(&moved(&initial, &mut random)?, &inputs, last)?;
     let labels = mostly_right(&outputs(&network, &inputs)?, classes)?;
     let train = Dataset::new(inputs, labels).map_err(|error| MeasureError::Failed(error.to_string()))?;
-    Ok(Specimen {
-        name,
-        network,
-        initial,
-        train,
-        test_inputs,
-        truth: grid(),
-        classes,
-        consecutive: None,
-        normalized: None,
-        last,
+    Specimen::of(name, network, initial, train, test_inputs)
+}
+
+fn last_with_parameters(network: &Network) -> usize {
+    network.parameters().map(|parameter| parameter.node).max().unwrap_or(0)
+}
+
+/// The nodes after `node` in a chain; none where the architecture is no chain.
+fn successors(architecture: &Architecture, node: usize) -> impl Iterator<Item = (usize, &Layer)> {
+    let nodes = if architecture.is_sequential() { architecture.nodes.as_slice() } else { &[] };
+    nodes.iter().enumerate().skip(node + 1).map(|(at, node)| (at, &node.layer))
+}
+
+/// The first pair of a linear layer, or a BatchNormalization with γ and β, and the linear layer after it, with nothing
+/// between that would tell a factor.
+fn consecutive(architecture: &Architecture) -> Option<(usize, usize)> {
+    let keeps_factors = |layer: &Layer| {
+        layer.activation().is_none_or(Activation::is_positively_homogeneous)
+            && !matches!(
+                layer,
+                Layer::BatchNormalization { .. } | Layer::LayerNormalization { .. } | Layer::Rescaling { .. }
+            )
+    };
+    let begins = |layer: &Layer| match layer {
+        Layer::BatchNormalization { scale, center, .. } => *scale && *center,
+        layer => is_linear(layer) && keeps_factors(layer),
+    };
+    architecture.nodes.iter().enumerate().filter(|(_, node)| begins(&node.layer)).find_map(|(first, _)| {
+        let (second, layer) =
+            successors(architecture, first).find(|(_, layer)| is_linear(layer) || !keeps_factors(layer))?;
+        is_linear(layer).then_some((first, second))
     })
+}
+
+/// The first linear layer that a BatchNormalization over the channels follows, that one, and its ε.
+fn normalized(architecture: &Architecture) -> Option<(usize, usize, f64)> {
+    architecture.nodes.iter().enumerate().find_map(|(linear, node)| {
+        let (next, layer) = successors(architecture, linear).next()?;
+        let Layer::BatchNormalization { epsilon, axis: -1, .. } = layer else { return None };
+        let identity = node.layer.activation() == Some(Activation::Linear);
+        (is_linear(&node.layer) && identity).then_some((linear, next, *epsilon))
+    })
+}
+
+fn is_linear(layer: &Layer) -> bool {
+    matches!(layer, Layer::Conv2d(_) | Layer::DepthwiseConv2d(_) | Layer::Dense(_))
 }
 
 /// Weights away from their initial values, as after training.
