@@ -61,12 +61,16 @@ impl Quantity for LayerNorms {
         };
         let tensors = match self.weights {
             Weights::Trained => of(&network),
-            Weights::Initial => of(&*probe.folded_initial()?),
+            Weights::Initial => {
+                let initial = probe.folded_initial()?;
+                of(&initial)
+            }
             Weights::Change => {
                 let difference = |(now, then): (Tensor, Tensor)| {
                     now.f_to_kind(Kind::Double)?.f_sub(&then.f_to_kind(Kind::Double)?)
                 };
-                let pairs = of(&network).into_iter().zip(of(&*probe.folded_initial()?));
+                let initial = probe.folded_initial()?;
+                let pairs = of(&network).into_iter().zip(of(&initial));
                 pairs.map(difference).collect::<Result<_, _>>()?
             }
         };

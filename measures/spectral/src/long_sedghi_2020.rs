@@ -62,8 +62,8 @@ impl Measure for LongSedghi2020 {
         let network = probe.folded()?;
         check_chain(&network)?;
         let gamma = self.quantile.positive(probe)?;
-        let distances =
-            spectral_norms(&*probe.get(&LayerNorms { norm: self.norm, weights: Weights::Change })?);
+        let change = probe.get(&LayerNorms { norm: self.norm, weights: Weights::Change })?;
+        let distances = spectral_norms(&change);
         let initial = probe.get(&LayerNorms { norm: self.norm, weights: Weights::Initial })?;
         let beta = total(&distances);
         if beta == 0.0 {
