@@ -189,7 +189,9 @@ fn the_example_is_kept_listed_and_removed_and_built_by_hand() {
     let zoo = bench.zoo();
     let example =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/active_share").canonicalize().unwrap();
-    bench.run(&["plugin", "add", example.to_str().unwrap()], 0);
+    let example = example.to_str().unwrap();
+    bench.run(&["plugin", "add", example], 0);
+    bench.run(&["plugin", "check", example, "--zoo", &zoo], 0);
     let listed = bench.run(&["plugin", "list", "--format", "json"], 0).json();
     assert_eq!(listed[0]["plugin"], "active_share");
     assert_eq!(listed[0]["measures"], "active_share");
