@@ -6,7 +6,7 @@ use pgdl_measure::{Need, Registry};
 use pgdl_report::{Findings, FoundRecords, MeasureNote, ReportError, WholeFile, report_page, write_plots};
 use pgdl_run::{RECORDS_FILE, Record, RunContext, RunFolder, merge};
 use pgdl_score::Options;
-use pgdl_zoo::{Split, Zoo, ZooError};
+use pgdl_zoo::{Split, Zoo};
 
 use crate::arguments::ReportArguments;
 use crate::commands::score::gap;
@@ -64,7 +64,7 @@ fn find_run(text: &str) -> Result<PathBuf, Failure> {
             format!("{text}: neither a run (it holds no {RECORDS_FILE}) nor a zoo: {error}"),
         )
         .hint("`pgdl eval --run DIR` makes a run folder"),
-        ZooError::Unknown { .. } if text.contains('/') => {
+        _ if text.contains('/') && !path.exists() => {
             Failure::new(Exit::Invalid, format!("{text}: there is no such run"))
                 .hint("name a run folder, a records file, or a zoo")
         }

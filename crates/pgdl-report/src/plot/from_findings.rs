@@ -8,7 +8,7 @@ use crate::leaderboard::Statistic;
 use crate::plot::cmi_heat_map::{CmiCell, CmiHeatMap};
 use crate::plot::cost::{CostPlot, CostPoint};
 use crate::plot::frame::Axis;
-use crate::plot::intervals::{IntervalPlot, Panel};
+use crate::plot::intervals::{Estimate, IntervalPlot, Panel};
 use crate::plot::scale::{Scale, number};
 use crate::plot::scatter::{Legend, Point, Scatter};
 use crate::plot::slices::{SlicePlot, SliceRow};
@@ -223,10 +223,7 @@ pub(crate) fn cmi_map(
 /// The scores with their intervals; `None` without measures.
 pub(crate) fn interval_plot(findings: &Findings, titled: bool) -> Option<Figure> {
     let scores = &findings.report.scores;
-    let panel = |name: &str,
-                 scale,
-                 landmarks: &[f64],
-                 of: fn(&MeasureScore) -> (Option<f64>, Option<[f64; 2]>)| Panel {
+    let panel = |name: &str, scale, landmarks: &[f64], of: fn(&MeasureScore) -> Estimate| Panel {
         name: name.to_owned(),
         landmarks: landmarks.to_vec(),
         values: scores.iter().map(of).collect(),

@@ -12,13 +12,16 @@ pub(crate) struct IntervalPlot {
     pub panels: Vec<Panel>,
 }
 
+/// A value and its interval, where there are.
+pub(crate) type Estimate = (Option<f64>, Option<[f64; 2]>);
+
 /// One statistic.
 pub(crate) struct Panel {
     pub name: String,
     /// Numbers that are to be on the scale besides those of the rows.
     pub landmarks: Vec<f64>,
-    /// Per row value and interval, where there are.
-    pub values: Vec<(Option<f64>, Option<[f64; 2]>)>,
+    /// One per row.
+    pub values: Vec<Estimate>,
     /// Factor from values to what is shown.
     pub scale: f64,
 }

@@ -73,7 +73,8 @@ impl Scale {
         let mut room = 0.04 * (high - low);
         // What is constant, or differs by less than can be told apart, stands in the middle.
         let size = low.abs().max(high.abs());
-        if !(high - low > 1e-12 * size) {
+        let apart = high - low > 1e-12 * size;
+        if !apart {
             room = if spread == Spread::Linear && size > 0.0 { 0.05 * size } else { 0.5 };
         }
         Scale { spread, ends: (low - room, high + room) }
@@ -120,7 +121,7 @@ fn ends(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
 /// Multiples of 1, 2 or 5 times a power of ten, with as many decimals as they need.
 fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     let span = high / most as f64 - low / most as f64;
-    if !(span.is_finite() && span >= f64::MIN_POSITIVE) {
+    if span.is_nan() || span.is_infinite() || span < f64::MIN_POSITIVE {
         return Vec::new();
     }
     let magnitude = 10f64.powf(span.log10().floor());
@@ -155,7 +156,12 @@ fn log_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
         return values;
     }
     let step = powers.div_ceil(most.max(2)).max(1) as i32;
-    (first..=last).filter(|power| power.rem_euclid(step) == 0).map(|power| 10f64.powi(power)).collect()
+    (first..=last)
+        .filter(|power| power.rem_euclid(step) == 0)
+        .map(|power| 10f64.powi(power))
+        // The smallest powers are no numbers of their own.
+        .filter(|value| *value >= f64::MIN_POSITIVE)
+        .collect()
 }
 
 /// A number as people write it: `0.02`, `5000`, `2e−7`.

@@ -4,13 +4,16 @@ use maud::{Markup, html};
 
 use super::{Cell, Column, Content, Spread, Table, Tone};
 
+/// Where a text leads, if anywhere.
+pub(crate) type Link<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// How a table stands in a page.
 #[derive(Clone, Copy)]
 pub(crate) struct PageTable<'a> {
     /// What it shows: its caption.
     pub caption: &'a str,
     /// Where a text of the first column leads.
-    pub link: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub link: Option<Link<'a>>,
     /// The key of the column by which it is ordered, largest first.
     pub ordered_by: Option<&'a str>,
     /// Whether the columns that text and Markdown leave out are there, for those who ask for them.
