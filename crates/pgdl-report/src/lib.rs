@@ -2,7 +2,8 @@
 //!
 //! A [`Population`] (the networks of a zoo or the rows of a table, with their true gaps) and [`MeasureValues`] (per
 //! network a value, or a status with its reason) make a [`ScoreReport`]; it is printed as JSON, or as a [`Table`] in
-//! one of four ways. Values come from records ([`values_from_records`]), from competition prediction files
+//! one of four ways. [`Findings`], all that is to be reported of a zoo, become a page ([`report_page`]) with plots
+//! ([`write_plots`]). Values come from records ([`values_from_records`]), from competition prediction files
 //! ([`Predictions`]) or from CSV and Parquet tables ([`TableSpec`]).
 
 mod columns;
@@ -53,5 +54,5 @@ pub use score_report::{
 };
 pub use table::{Cell, Column, Digits, Table, TextOptions, Tone};
 pub use value_table::{GapColumns, TableSpec, ValueTable};
-pub use values::{Entry, MeasureValues, ValueStatus, values_from_records};
+pub use values::{CountingRecords, Entry, MeasureValues, ValueStatus, counting_records, values_from_records};
 pub use whole_file::WholeFile;
