@@ -120,9 +120,9 @@ impl ReportError {
             }
             ReportError::Cell { hint, .. } | ReportError::Invalid { hint, .. } => hint.clone(),
             ReportError::Io { .. } => Some("check that this is an ordinary file that can be read".to_owned()),
-            ReportError::Unwritable { .. } => {
-                Some("name a file in a folder that exists, that you may write to, and that has room".to_owned())
-            }
+            ReportError::Unwritable { .. } => Some(
+                "name a file in a folder that exists, that you may write to, and that has room".to_owned(),
+            ),
             ReportError::Malformed { .. } => {
                 Some("the file is damaged or was meant for something else: copy or make it again".to_owned())
             }
