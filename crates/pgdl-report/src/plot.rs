@@ -1,4 +1,4 @@
-//! Plots of scores: what they show is given as numbers, and each becomes a [`Figure`](crate::figure::Figure).
+//! Plots of scores: what they show is given as numbers, and each becomes a figure, which pages and files share.
 
 mod cmi_heat_map;
 mod cost;

@@ -337,6 +337,6 @@ fn a_large_board_stays_small() {
     let options = Options { bootstrap: 0, ..Options::default() };
     let found = Findings::of_records(population, &all, &options, &|_| None).unwrap();
     let size = report_page(&[found]).unwrap().len();
-    assert!(size < 6_000_000, "{size} bytes");
+    assert!(size < 5_000_000, "{size} bytes");
     println!("100 measures × 96 networks: {size} bytes");
 }
