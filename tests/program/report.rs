@@ -74,10 +74,9 @@ fn a_run_becomes_a_page_with_plots() {
 /// Scripts run under the page's own policy: headings have become buttons, plots can be reached.
 fn in_a_browser(page: &Path) {
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let known = |name: &&str| {
-        Command::new(name).arg("--version").output().is_ok_and(|answer| answer.status.success())
-    };
-    let Some(browser) = names.iter().find(known) else {
+    let is_there =
+        |name: &str| Command::new(name).arg("--version").output().is_ok_and(|answer| answer.status.success());
+    let Some(browser) = names.into_iter().find(|name| is_there(name)) else {
         println!("skipped: there is no Chromium to look at the page with");
         return;
     };

@@ -1,7 +1,7 @@
 //! A report as one page of HTML that needs nothing else: no other file, no other host, and no script to be read.
 //!
-//! Every text from outside (names of zoos, measures and hyperparameters, messages) enters through `maud`, which escapes it, or
-//! through [`escape`](crate::figure::escape) in figures. The page's content security policy allows its own style and script
+//! Every text from outside (names of zoos, measures and hyperparameters, messages) enters through `maud`, which escapes
+//! it, or through figures, which escape it as well. The page's content security policy allows its own style and script
 //! alone, by their hashes.
 
 mod coverage;
