@@ -92,10 +92,7 @@ pub fn new(name: &str, folder: &Path, registry: &Registry, terminal: &Terminal) 
     refuse_occupied(folder)?;
     for (path, text) in FILES {
         let path = path.replace("my_measure", name);
-        let text = text
-            .replace("my_measure", name)
-            .replace("PGDL_VERSION", env!("CARGO_PKG_VERSION"))
-            .replace("PGDL_HOME", &format!("file://{}", origin.source.display()));
+        let text = text.replace("my_measure", name).replace("PGDL_VERSION", env!("CARGO_PKG_VERSION"));
         write(&folder.join(&path), &text)?;
         if PROGRAMS.contains(&path.as_str()) {
             let place = folder.join(&path);
