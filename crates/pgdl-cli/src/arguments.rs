@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pgdl_run::Shard;
+use pgdl_run::{Shard, WorkerCommand};
 
 /// Scores complexity measures by how well they rank trained networks by their generalization gap.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub enum Command {
     Score(Box<ScoreArguments>),
     /// Evaluate measures on a zoo and keep the records, without scoring
     Eval(Box<EvalArguments>),
+    /// Submit a program to a competition that is held here: evaluate it under its rules, enter it into the leaderboard
+    Submit(Box<SubmitArguments>),
     /// Measure what measures cost: passes, seconds and memory, each alone and all together
     Bench(BenchArguments),
     /// List the measures
@@ -76,7 +78,17 @@ pub enum Command {
     },
     /// A worker that evaluates measures for a parent process
     #[command(name = "__worker", hide = true)]
-    Worker,
+    Worker {
+        /// The programs that are measures, as the parent has prepared them
+        #[arg(long)]
+        programs: Option<PathBuf>,
+    },
+    /// The keeper of a sandbox
+    #[command(name = "__sandbox", hide = true)]
+    Sandbox {
+        /// What to run in it, and how
+        order: String,
+    },
     /// Lists the measures for a parent process, or checks the promises of one
     #[command(name = "__contract", hide = true)]
     Contract { id: Option<String> },
@@ -325,9 +337,12 @@ pub struct EvalArguments {
     #[arg(long)]
     pub zoo: String,
     /// Measures: all, family:NAME, ids with parameters, or expressions, as in margin:p=10,davies_bouldin * (1 -
-    /// mixup_accuracy)
-    #[arg(long, short, default_value = "all", value_name = "LIST")]
-    pub measure: String,
+    /// mixup_accuracy) [default: all; with --executable or
+    /// --submission theirs]
+    #[arg(long, short, value_name = "LIST")]
+    pub measure: Option<String>,
+    #[command(flatten)]
+    pub external: ExternalArguments,
     #[command(flatten)]
     pub run: RunArguments,
     #[command(flatten)]
@@ -341,7 +356,8 @@ pub struct ScoreArguments {
     #[arg(long, required_unless_present = "table")]
     pub zoo: Option<String>,
     /// Measures: all, family:NAME, ids with parameters, or expressions, as in margin:p=10,davies_bouldin * (1 -
-    /// mixup_accuracy) [default: all]
+    /// mixup_accuracy) [default: all; with --executable or
+    /// --submission theirs]
     #[arg(long, short, value_name = "LIST")]
     pub measure: Option<String>,
     /// Score values computed elsewhere: competition `.predict` files
@@ -386,6 +402,8 @@ pub struct ScoreArguments {
     /// Also print the competition's own total (0 where any value is EXCEEDED)
     #[arg(long)]
     pub competition_total: bool,
+    #[command(flatten)]
+    pub external: ExternalArguments,
     #[command(flatten)]
     pub run: RunArguments,
     #[command(flatten)]
@@ -469,6 +487,76 @@ pub struct RunArguments {
     /// Evaluate everything again
     #[arg(long)]
     pub force: bool,
+    /// How workers are started, where they have to know more than this program does
+    #[arg(skip)]
+    pub worker: Option<WorkerCommand>,
+}
+
+/// Programs that are measures.
+#[derive(Debug, Default, Args)]
+pub struct ExternalArguments {
+    /// A program that is a measure: it speaks the protocol of docs/executables.md
+    #[arg(long, value_name = "PROGRAM")]
+    pub executable: Vec<PathBuf>,
+    /// A submission of 2020: a folder with a complexity.py for Keras; it runs in a sandbox
+    #[arg(long, value_name = "DIR")]
+    pub submission: Vec<PathBuf>,
+    /// Run programs in a sandbox, too: no network, no other process, bounded memory, and nothing to read but their job
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Run submissions without a sandbox, with all your rights
+    #[arg(long, conflicts_with = "sandbox")]
+    pub no_sandbox: bool,
+    /// Memory allowed in a sandbox, in MiB [default: 8192]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sandbox_memory: Option<u64>,
+    /// A further file or folder that may be read in a sandbox
+    #[arg(long, value_name = "PATH")]
+    pub sandbox_read: Vec<PathBuf>,
+    /// A Python with TensorFlow, for submissions [default: the one that scripts/interchange makes]
+    #[arg(long, value_name = "PROGRAM")]
+    pub python: Option<PathBuf>,
+}
+
+/// `pgdl submit`
+#[derive(Debug, Args)]
+pub struct SubmitArguments {
+    /// A submission folder with a complexity.py, or a program that speaks the protocol of docs/executables.md
+    pub what: PathBuf,
+    /// The competition's phase
+    #[arg(long, default_value = "development")]
+    pub phase: String,
+    /// Who submits; per day everybody has a number of submissions [default: the submission's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The measure, where a program is several
+    #[arg(long, value_name = "ID")]
+    pub measure: Option<String>,
+    /// The competition's rules (TOML) [default: those of 2020 on the zoos that come along]
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// The folder of leaderboard and submissions [default: one per competition in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub board: Option<PathBuf>,
+    /// Run without a sandbox, with all your rights
+    #[arg(long)]
+    pub no_sandbox: bool,
+    /// Memory allowed in the sandbox, in MiB [default: 8192]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sandbox_memory: Option<u64>,
+    /// A further file or folder that may be read in the sandbox
+    #[arg(long, value_name = "PATH")]
+    pub sandbox_read: Vec<PathBuf>,
+    /// A Python with TensorFlow [default: the one that scripts/interchange makes]
+    #[arg(long, value_name = "PROGRAM")]
+    pub python: Option<PathBuf>,
+    /// Worker processes side by side [default: one per core; on a GPU, one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+    pub jobs: Option<u32>,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 /// Where computations run.

@@ -46,9 +46,15 @@ pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -
     let outcome = match (registered, arguments.command) {
         (Err(failure), _) => Err(failure),
         // Workers speak to their parent, and end in their own ways.
-        (Ok(()), Command::Worker) => return pgdl_run::worker_main(&registry),
+        (Ok(()), Command::Worker { programs }) => {
+            match programs.map(|list| commands::external::register_prepared(&list, &mut registry)) {
+                None | Some(Ok(())) => return pgdl_run::worker_main(&registry),
+                Some(Err(failure)) => Err(failure),
+            }
+        }
+        (Ok(()), Command::Sandbox { order }) => return pgdl_external::sandbox::main(&order),
         (Ok(()), Command::Train { arguments }) => return pgdl_train::train_worker_main(arguments),
-        (Ok(()), command) => run(command, &registry, &terminal),
+        (Ok(()), command) => run(command, &mut registry, &terminal),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -82,10 +88,11 @@ pub fn command() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }
 
-fn run(command: Command, registry: &Registry, terminal: &Terminal) -> Outcome {
+fn run(command: Command, registry: &mut Registry, terminal: &Terminal) -> Outcome {
     match command {
         Command::Score(arguments) => commands::score::run(*arguments, registry, terminal),
         Command::Eval(arguments) => commands::evaluate::run(*arguments, registry, terminal),
+        Command::Submit(arguments) => commands::submit::run(*arguments, registry, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, registry, terminal),
         Command::Measures(arguments) => commands::measures::list(&arguments, registry, terminal),
         Command::Explain { id, markdown } => commands::measures::explain(&id, markdown, registry, terminal),
@@ -99,7 +106,7 @@ fn run(command: Command, registry: &Registry, terminal: &Terminal) -> Outcome {
         Command::Schema => commands::manual::schema(terminal),
         Command::Completions { shell } => commands::manual::completions(shell, terminal),
         Command::Man { dir } => commands::manual::pages(dir.as_deref(), terminal),
-        // Both ended in `main`.
-        Command::Worker | Command::Train { .. } => Ok(Exit::Ok),
+        // These ended in `main`.
+        Command::Worker { .. } | Command::Sandbox { .. } | Command::Train { .. } => Ok(Exit::Ok),
     }
 }

@@ -13,7 +13,7 @@ use pgdl_run::{
 use pgdl_zoo::Zoo;
 
 use crate::arguments::{BudgetPer, EvalArguments, Precision, RunArguments};
-use crate::commands::{choose_device, data, device_name, print_table};
+use crate::commands::{choose_device, data, device_name, external, print_table};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 use crate::terminal::Terminal;
@@ -27,8 +27,13 @@ pub struct Evaluated {
 }
 
 /// Evaluates and prints, per measure, what became of it.
-pub fn run(arguments: EvalArguments, registry: &Registry, terminal: &Terminal) -> Outcome {
-    let request = registry.request(&arguments.measure)?;
+pub fn run(mut arguments: EvalArguments, registry: &mut Registry, terminal: &Terminal) -> Outcome {
+    let externals = external::register(&arguments.external, std::slice::from_ref(&arguments.zoo), registry)?;
+    if let Some(externals) = &externals {
+        arguments.run.worker = Some(externals.worker());
+        arguments.measure.get_or_insert_with(|| externals.measures.join(","));
+    }
+    let request = registry.request(arguments.measure.as_deref().unwrap_or("all"))?;
     let zoo = Zoo::find(&arguments.zoo)?;
     let evaluated = evaluate(&zoo, &request.measures, &arguments.run, terminal)?;
     let mut exit = evaluated.exit;
@@ -249,6 +254,7 @@ fn execute_options(arguments: &RunArguments, terminal: &Terminal) -> Result<Exec
             },
         }),
         memory_limit: arguments.memory.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
+        worker: arguments.worker.clone().unwrap_or_default(),
         ..ExecuteOptions::default()
     })
 }

@@ -4,12 +4,14 @@ pub mod bench;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;
+pub mod external;
 pub mod manual;
 pub mod measures;
 pub mod plugin;
 pub mod predict;
 pub mod report;
 pub mod score;
+pub mod submit;
 pub mod zoo;
 
 use pgdl_report::{Table, TextOptions};

@@ -10,6 +10,7 @@ use pgdl_zoo::{Gap, Split, Zoo};
 
 use crate::arguments::{Format, GapChoice, ScoreArguments};
 use crate::commands::evaluate::evaluate;
+use crate::commands::external;
 use crate::commands::print_table;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -23,7 +24,12 @@ struct Subject {
 }
 
 /// Runs `pgdl score`.
-pub fn run(arguments: ScoreArguments, registry: &Registry, terminal: &Terminal) -> Outcome {
+pub fn run(mut arguments: ScoreArguments, registry: &mut Registry, terminal: &Terminal) -> Outcome {
+    let externals = external::register(&arguments.external, arguments.zoo.as_slice(), registry)?;
+    if let Some(externals) = &externals {
+        arguments.run.worker = Some(externals.worker());
+        arguments.measure.get_or_insert_with(|| externals.measures.join(","));
+    }
     let subject = match (&arguments.table, &arguments.zoo) {
         (Some(_), _) => from_table(&arguments, terminal)?,
         (None, Some(zoo)) if !arguments.predictions.is_empty() => from_predictions(zoo, &arguments)?,
