@@ -139,12 +139,13 @@ fn the_first_part_alone_gives_each_nodes_output() {
     let network = with_values(resnet18([2, 3, 4, 5], 3));
     let x = tensor(&[2, 32, 32, 3], 31);
     let mut outputs = Vec::new();
-    network
+    let last = network
         .forward_observed(&x, Mode::Evaluate, &mut |_, output| {
             outputs.push(output.shallow_clone());
             Ok(())
         })
         .expect("a forward pass");
+    assert_eq!(outputs.last().map(vector), Some(vector(&last)));
     for (i, expected) in outputs.iter().enumerate() {
         let found = network.forward_to(i, &x, Mode::Evaluate).expect("a part of the pass");
         assert_eq!(vector(&found), vector(expected), "to {}", network.architecture().nodes[i].name);
