@@ -194,6 +194,9 @@ fn a_job_holds_what_the_protocol_promises() {
         kept.display()
     );
     let program = script(&place, "keeps", &body);
+    let needy = std::fs::read_to_string(&program).unwrap();
+    std::fs::write(&program, needy.replace(r#""stochastic""#, r#""needs":["initial_weights"],"stochastic""#))
+        .unwrap();
     eval(&place, &program, &["--budget", "100s", "--budget-per", "measure", "--sample", "10"], 0);
     let job: Value = serde_json::from_slice(&std::fs::read(kept.join("job.json")).unwrap()).unwrap();
     assert_eq!(

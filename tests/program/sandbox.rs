@@ -58,7 +58,7 @@ fn the_zoo_is_hidden_even_where_a_program_may_look() {
 #[test]
 fn an_attack_costs_its_own_record_and_the_run_goes_on() {
     let place = small_zoo::place();
-    let bomb = script(&place, "bomb", "bomb() { bomb | bomb & wait; }\nbomb");
+    let bomb = script(&place, "bomb", "bomb() { bomb | bomb & wait; }\nbomb & exec sleep 100");
     let good = script(&place, "good", "echo '{\"value\":1}'");
     let further = ["--executable", good.to_str().unwrap()];
     let answer = eval(&place, &bomb, &further, 4);

@@ -101,8 +101,7 @@ impl Measure for ExternalMeasure {
         };
         let sample = self.staging.sample(probe)?;
         let folder = self.staging.job().map_err(disk)?;
-        let initial =
-            if self.info.needs(Need::InitialWeights) { Some(probe.initial()?) } else { probe.initial().ok() };
+        let initial = self.info.needs(Need::InitialWeights).then(|| probe.initial()).transpose()?;
         let (parameters, initial_parameters) = write_networks(&folder.network(), probe.network(), initial)?;
         probe.check_deadline()?;
 

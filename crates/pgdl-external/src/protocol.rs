@@ -71,7 +71,7 @@ pub struct Job {
     pub config: String,
     /// The weights, as Keras's `save_weights` writes HDF5.
     pub weights: String,
-    /// The weights before training in the same form, where the zoo keeps them.
+    /// The weights before training in the same form, where the measure needs them.
     pub initial_weights: Option<String>,
     /// The same weights, tensor by tensor.
     pub parameters: Vec<ParameterArray>,

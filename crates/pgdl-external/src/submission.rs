@@ -29,6 +29,8 @@ pub struct Submission {
     pub python: Option<PathBuf>,
     /// The sandbox to run it in, if in any.
     pub sandbox: Option<Policy>,
+    /// Whether the zoo keeps initial weights: the model then has them.
+    pub initial_weights: bool,
 }
 
 /// The id of a submission's measure: `submission_` and the folder's name, made snake_case.
@@ -86,7 +88,11 @@ impl Submission {
             measures: vec![Description {
                 title: format!("The submission {}: what its complexity(model, dataset) returns.", id),
                 formula: "complexity(model, dataset)".to_owned(),
-                needs: vec![ProgramNeed::Labels],
+                needs: if self.initial_weights {
+                    vec![ProgramNeed::Labels, ProgramNeed::InitialWeights]
+                } else {
+                    vec![ProgramNeed::Labels]
+                },
                 // Nobody can know; it gets a seed.
                 stochastic: true,
                 shapes: "model: a built tf.keras.Sequential; dataset: a tf.data.Dataset of single samples (x, y)"
@@ -203,6 +209,7 @@ mod tests {
             folder: place.path().join("mine"),
             python: Some(python.into()),
             sandbox: None,
+            initial_weights: false,
         };
         let error = submission("/bin/sh").program(place.path()).unwrap_err();
         assert!(error.message.contains("holds no complexity.py"), "{error}");

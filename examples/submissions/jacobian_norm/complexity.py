@@ -12,7 +12,7 @@ def complexity(model, dataset):
     means = []
     hidden = inputs
     for place, layer in enumerate(model.layers):
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=True) as tape:
             tape.watch(hidden)
             outputs = hidden
             for following in model.layers[place:]:

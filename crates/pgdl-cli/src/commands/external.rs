@@ -57,7 +57,12 @@ pub fn register(
     }
     for folder in &arguments.submission {
         let sandbox = (!arguments.no_sandbox).then(|| policy.clone());
-        let submission = Submission { folder: folder.clone(), python: arguments.python.clone(), sandbox };
+        let submission = Submission {
+            folder: folder.clone(),
+            python: arguments.python.clone(),
+            sandbox,
+            initial_weights: keep_initial_weights(zoos),
+        };
         programs.push(submission.program(staging.path())?);
     }
     let list = staging.path().join(PROGRAMS_FILE);
@@ -91,6 +96,18 @@ pub fn register_prepared(list: &Path, registry: &mut Registry) -> Result<(), Fai
         .into_iter()
         .try_for_each(|program| pgdl_external::register(registry, program))
         .map_err(|error| about(error.to_string()))
+}
+
+/// Whether every network of the zoos has the weights before training.
+fn keep_initial_weights(zoos: &[String]) -> bool {
+    let folders = zoos.iter().filter_map(|zoo| Zoo::find(zoo).ok()).flat_map(|zoo| {
+        let networks: Vec<u64> = zoo.networks().iter().map(|network| network.id).collect();
+        networks.into_iter().filter_map(|network| zoo.model_folder(network).ok()).collect::<Vec<_>>()
+    });
+    folders
+        .map(|folder| folder.join("weights_init.hdf5").exists())
+        .reduce(|all, one| all && one)
+        .unwrap_or(false)
 }
 
 fn policy(arguments: &ExternalArguments, zoos: &[String]) -> Result<Policy, Failure> {

@@ -339,7 +339,7 @@ attempt('setuid', lambda: os.setuid(0))
 fn a_fork_bomb_is_ended() {
     attack(
         "fork_bomb",
-        "bomb() { bomb | bomb & wait; }\nbomb",
+        "bomb() { bomb | bomb & wait; }\nbomb & exec sleep 100",
         LONG,
         "failed",
         "processes and threads, and was ended",
