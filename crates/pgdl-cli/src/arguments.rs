@@ -48,6 +48,12 @@ pub enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Print the leaderboard of several zoos, from the records of runs and results
+    Board(BoardArguments),
+    /// Evaluate and score what a manifest names, and compare with its committed results
+    Reproduce(Box<ReproduceArguments>),
+    /// Merge the records of runs, or write them as CSV, Parquet or JSON
+    Merge(MergeArguments),
     /// Look at, check, build, import and export zoos
     #[command(subcommand)]
     Zoo(ZooCommand),
@@ -443,7 +449,115 @@ pub struct ReportArguments {
 }
 
 /// How networks are evaluated.
+/// `pgdl board`
 #[derive(Debug, Args)]
+pub struct BoardArguments {
+    /// Run folders, records files, manifests, or folders with manifests
+    #[arg(required_unless_present = "published", value_name = "RUN_OR_RESULTS")]
+    pub inputs: Vec<PathBuf>,
+    /// The statistic that a board of several zoos shows
+    #[arg(long, default_value = "cmi_pgdl", value_name = "STATISTIC")]
+    pub statistic: String,
+    /// The competition's published leaderboard, with our scores beside it where they are of the same zoo
+    #[arg(long)]
+    pub published: bool,
+    /// What the measures are to predict
+    #[arg(long, value_enum, default_value_t = GapChoice::Accuracy)]
+    pub gap: GapChoice,
+    /// Resamples behind each 95 % interval; 0 for none
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MOST_RESAMPLES))]
+    pub bootstrap: u32,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// `pgdl merge`
+#[derive(Debug, Args)]
+pub struct MergeArguments {
+    /// Run folders or records files, compressed ones included
+    #[arg(required = true, value_name = "RUN")]
+    pub inputs: Vec<PathBuf>,
+    /// The run folder that takes what it does not hold yet
+    #[arg(long, value_name = "DIR", required_unless_present = "output")]
+    pub into: Option<PathBuf>,
+    /// A file to write: .jsonl or .jsonl.gz for records, .csv, .parquet or .json for other programs
+    #[arg(long, short, value_name = "FILE", conflicts_with = "into")]
+    pub output: Option<PathBuf>,
+}
+
+/// `pgdl reproduce`
+#[derive(Debug, Args)]
+pub struct ReproduceArguments {
+    /// The manifest (TOML), such as results/cifar_vgg.toml
+    #[arg(required_unless_present = "published")]
+    pub manifest: Option<PathBuf>,
+    /// Reproduce the competition's published figures on one of its tasks, such as task1_v4
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["manifest", "level", "update", "from_records", "executor"])]
+    pub published: Option<String>,
+    /// How much must agree [default: what the manifest says, else balanced]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub level: Option<LevelChoice>,
+    /// Write the tables and records anew, in place of the committed ones
+    #[arg(long)]
+    pub update: bool,
+    /// Evaluate nothing: check that the committed records make the committed tables, byte for byte
+    #[arg(long, conflicts_with_all = ["shard", "executor", "force", "retry_failed", "folder"])]
+    pub from_records: bool,
+    /// The folder of the runs, one in it for each zoo [default: one per manifest in the user's data folder]
+    #[arg(long = "run", value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Device, in place of the manifest's
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Threads per worker, in place of the manifest's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+    pub threads: Option<u32>,
+    /// Worker processes side by side [default: the cores divided by the threads; on a GPU, one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+    pub jobs: Option<u32>,
+    /// Time allowed for each measure on each network, such as 300s, 5m or 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub budget: Option<Duration>,
+    /// Only evaluate part I of N of the networks, counted from 1; nothing is compared
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["update", "executor"])]
+    pub shard: Option<Shard>,
+    #[command(flatten)]
+    pub reuse: ReuseArguments,
+    /// Who evaluates
+    #[arg(long, value_enum, default_value_t = Executor::Local)]
+    pub executor: Executor,
+    /// Elements of the job array
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ELEMENTS))]
+    pub shards: u32,
+    /// Elements of the job array that may run at the same time [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_ELEMENTS))]
+    pub at_once: Option<u32>,
+    /// A further option of sbatch, such as --sbatch=--partition=gpu; may be given several times
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub sbatch: Vec<String>,
+    /// Print the scripts for SLURM, and submit nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// What becomes of evaluations that records hold already.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct ReuseArguments {
+    /// Evaluate only what no valid record holds (the default)
+    #[arg(long, conflicts_with_all = ["retry_failed", "force"])]
+    pub only_missing: bool,
+    /// Evaluate again what is not ok
+    #[arg(long, conflicts_with = "force")]
+    pub retry_failed: bool,
+    /// Evaluate everything again
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How networks are evaluated.
+#[derive(Clone, Debug, Args)]
 pub struct RunArguments {
     #[command(flatten)]
     pub device: DeviceArguments,
@@ -481,12 +595,8 @@ pub struct RunArguments {
     /// The folder of the run's records [default: one per zoo in the user's data folder]
     #[arg(long = "run", value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// Evaluate again what is not ok
-    #[arg(long, conflicts_with = "force")]
-    pub retry_failed: bool,
-    /// Evaluate everything again
-    #[arg(long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub reuse: ReuseArguments,
     /// How workers are started, where they have to know more than this program does
     #[arg(skip)]
     pub worker: Option<WorkerCommand>,
@@ -560,7 +670,7 @@ pub struct SubmitArguments {
 }
 
 /// Where computations run.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DeviceArguments {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
@@ -599,6 +709,26 @@ pub enum Colour {
     Never,
 }
 
+/// `--level`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LevelChoice {
+    /// Every value and every score, byte for byte
+    Strict,
+    /// Values and scores within the manifest's tolerance
+    Balanced,
+    /// The order of the measures on the board
+    Loose,
+}
+
+/// `--executor`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Executor {
+    /// This machine
+    Local,
+    /// A SLURM cluster: a job array with one element per shard, and a job that merges
+    Slurm,
+}
+
 /// `--gap`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GapChoice {
@@ -630,6 +760,9 @@ pub enum BudgetPer {
 
 /// More processes or threads than this are a slip of the finger.
 const MOST_WORKERS: i64 = 1024;
+
+/// SLURM's own limit on the elements of an array is lower on most clusters.
+const MOST_ELEMENTS: i64 = 100_000;
 
 /// More resamples than this are a slip of the finger: their statistics alone would fill the memory.
 const MOST_RESAMPLES: i64 = 10_000_000;

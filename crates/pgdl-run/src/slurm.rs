@@ -85,7 +85,7 @@ echo "shard $SLURM_ARRAY_TASK_ID ended with exit code $code" >&2
 if [ -z "$cancelled" ] && {{ [ -n "$expired" ] || [ "$code" -ge 128 ]; }} &&
     [ "${{SLURM_RESTART_COUNT:-0}}" -lt {REQUEUES} ]; then
     echo "shard $SLURM_ARRAY_TASK_ID is put back into the queue" >&2
-    scontrol requeue "$SLURM_JOB_ID" && sleep 30
+    scontrol requeue "$SLURM_JOB_ID" && {{ sleep 30 & wait $!; }}
 fi
 exit "$code"
 "#,

@@ -220,7 +220,7 @@ fn plan_options(arguments: &RunArguments) -> Result<PlanOptions, Failure> {
         dtype: dtype(arguments.dtype),
         networks: None,
         shard: arguments.shard,
-        reuse: match (arguments.retry_failed, arguments.force) {
+        reuse: match (arguments.reuse.retry_failed, arguments.reuse.force) {
             (true, _) => Reuse::RetryFailed,
             (_, true) => Reuse::Force,
             _ => Reuse::OnlyMissing,

@@ -1,15 +1,18 @@
 //! One file per command, and what they share: printing a table, choosing a device.
 
 pub mod bench;
+pub mod board;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;
 pub mod external;
 pub mod manual;
 pub mod measures;
+pub mod merge;
 pub mod plugin;
 pub mod predict;
 pub mod report;
+pub mod reproduce;
 pub mod score;
 pub mod submit;
 pub mod zoo;

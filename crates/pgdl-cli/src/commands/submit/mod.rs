@@ -15,7 +15,7 @@ use pgdl_zoo::{Gap, Zoo};
 use self::ledger::{Entry, Ledger, Task, Verdict, check_day, leaderboard};
 use self::rules::Rules;
 use crate::arguments::{
-    BudgetPer, DeviceArguments, ExternalArguments, Precision, RunArguments, SubmitArguments,
+    BudgetPer, DeviceArguments, ExternalArguments, Precision, ReuseArguments, RunArguments, SubmitArguments,
 };
 use crate::commands::evaluate::evaluate;
 use crate::commands::external::{self, Externals};
@@ -198,8 +198,7 @@ impl Contest<'_> {
             memory: None,
             shard: None,
             folder: None,
-            retry_failed: false,
-            force: false,
+            reuse: ReuseArguments::default(),
             worker: Some(self.externals.worker()),
         }
     }
