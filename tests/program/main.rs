@@ -11,4 +11,8 @@ mod sandbox;
 mod small_zoo;
 mod submissions;
 mod submit;
+mod reproduce;
+mod results;
+mod slurm;
 mod support;
+mod tiny;
