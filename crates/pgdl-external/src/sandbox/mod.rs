@@ -30,7 +30,7 @@ use crate::staging::Staging;
 
 pub use keeper::main;
 
-/// The hidden first argument that turns a program into a sandbox's keeper; an [`Order`] follows as JSON.
+/// The hidden first argument that turns a program into a sandbox's keeper; an order follows as JSON.
 pub const SANDBOX_ARGUMENT: &str = "__sandbox";
 
 /// How a message begins when there is no sandbox to be had.
