@@ -33,6 +33,7 @@ fn committed_tables_are_what_the_committed_records_make() {
 fn the_boards_of_the_readme_are_fresh() {
     let path = checkout().join("README.md");
     let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(BEGIN), "README.md shows no board");
     let fresh = with_boards(&text, &checkout());
     if std::env::var_os("PGDL_BLESS").is_some() {
         std::fs::write(&path, &fresh).unwrap();
