@@ -78,28 +78,23 @@ pub(crate) fn run(
     let output = listen(stdout, Arc::clone(&flooded[0]));
     let last_words = overhear(stderr, name.to_owned(), Arc::clone(&flooded[1]));
 
-    let (status, ended_by_us) = loop {
+    let flood = || {
+        let streams = [(&flooded[0], "standard output"), (&flooded[1], "standard error")];
+        let stream = streams.into_iter().find(|(flooded, _)| flooded.load(Ordering::SeqCst))?.1;
+        Some(Ending::Flooded(stream))
+    };
+    let ending = loop {
         if let Some(status) = child.try_wait()? {
-            break (status, None);
+            // A program that ends in the middle of a flood, of a stream that nobody reads any more, has flooded all the same.
+            break flood().unwrap_or_else(|| ending_of(status));
         }
-        let ending = if flooded[0].load(Ordering::SeqCst) {
-            Some(Ending::Flooded("standard output"))
-        } else if flooded[1].load(Ordering::SeqCst) {
-            Some(Ending::Flooded("standard error"))
-        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            Some(Ending::TimedOut)
-        } else {
-            None
-        };
-        if let Some(ending) = ending {
-            break (child.end(grace)?, Some(ending));
+        let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if let Some(ending) = flood().or(late.then_some(Ending::TimedOut)) {
+            child.end(grace)?;
+            break ending;
         }
         thread::sleep(Duration::from_millis(2));
     };
-    let ending = ended_by_us.unwrap_or_else(|| {
-        // A program that ends itself in the middle of a flood has flooded all the same.
-        if flooded[0].load(Ordering::SeqCst) { Ending::Flooded("standard output") } else { ending_of(status) }
-    });
     // Something that the program left running outside its group may hold its streams open: nobody waits for that.
     let patience = Duration::from_millis(500);
     let output = output.recv_timeout(patience).unwrap_or_default();
