@@ -153,7 +153,7 @@ impl Bench {
             network,
             network_id,
             initial,
-            train: self.train.shallow_clone(),
+            train: self.zoo.as_trained(network_id, &self.train).map_err(explain)?,
             train_size: self.train_size,
             test_inputs: self.test_inputs.as_ref().map(Tensor::shallow_clone),
             truth,

@@ -8,6 +8,7 @@ mod batches;
 pub mod build;
 pub mod error;
 pub mod family;
+mod label_noise;
 pub mod recipe;
 pub mod samples;
 pub mod settings;

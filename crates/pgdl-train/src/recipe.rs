@@ -369,6 +369,7 @@ impl Recipe {
         let defaults = TRAINING_SETTINGS
             .iter()
             .chain(self.family.settings())
+            .filter(|info| !info.left_out)
             .filter_map(|info| Some((info.name.to_owned(), info.default?)));
         let mut values: BTreeMap<String, f64> = defaults.collect();
         values.extend(self.fixed.iter().map(|(name, value)| (name.clone(), *value)));

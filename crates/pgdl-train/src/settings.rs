@@ -17,22 +17,30 @@ pub struct SettingInfo {
     pub max: f64,
     /// Whether the value is a whole number.
     pub whole: bool,
+    /// Whether it is left out of a network's settings where a recipe does not give it. Seeds follow from the settings:
+    /// what was added later must not change the networks of older recipes.
+    pub left_out: bool,
     /// What it is, in one line.
     pub doc: &'static str,
 }
 
 impl SettingInfo {
     pub(crate) const fn count(name: &'static str, min: f64, max: f64, doc: &'static str) -> Self {
-        Self { name, default: None, min, max, whole: true, doc }
+        Self { name, default: None, min, max, whole: true, left_out: false, doc }
     }
 
     pub(crate) const fn number(name: &'static str, min: f64, max: f64, doc: &'static str) -> Self {
-        Self { name, default: None, min, max, whole: false, doc }
+        Self { name, default: None, min, max, whole: false, left_out: false, doc }
     }
 
     pub(crate) const fn or(mut self, default: f64) -> Self {
         self.default = Some(default);
         self
+    }
+
+    pub(crate) const fn or_left_out(mut self, default: f64) -> Self {
+        self.left_out = true;
+        self.or(default)
     }
 
     /// Checks a value against the legal range; `key` names it in the error.
@@ -57,7 +65,14 @@ pub const TRAINING_SETTINGS: &[SettingInfo] = &[
         "factor λ of the gradient term λ·w on kernels (coupled L2)",
     )
     .or(0.0),
+    LABEL_NOISE,
 ];
+
+/// The share p of random labels: with probability p a training sample's label is drawn anew, uniformly from all classes
+/// (Zhang et al. 2017, Section 2.1), so that it may come out right.
+pub(crate) const LABEL_NOISE: SettingInfo =
+    SettingInfo::number("label_noise", 0.0, 1.0, "probability of each training label to be drawn at random")
+        .or_left_out(0.0);
 
 /// All settings of one network, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +94,11 @@ impl Settings {
     /// The value of a setting that is a count. Checked recipes hold whole numbers of modest size there.
     pub fn count(&self, name: &str) -> Result<i64> {
         Ok(self.number(name)? as i64)
+    }
+
+    /// The value of a setting that has a default and may be left out.
+    pub(crate) fn number_or_default(&self, info: &SettingInfo) -> f64 {
+        self.0.get(info.name).copied().or(info.default).unwrap_or_default()
     }
 
     /// Names and values, by name.

@@ -79,6 +79,9 @@ pub(crate) fn finished(recipe: &Recipe, root: &Path, id: u64) -> Result<Option<T
 pub(crate) fn write_network(recipe: &Recipe, root: &Path, id: u64, trained: &Trained) -> Result<()> {
     let writer = ZooWriter::create(root)?.compressed(COMPRESSION);
     writer.write_network(id, &trained.network, Some(&trained.initial))?;
+    if let Some(labels) = &trained.train_labels {
+        writer.write_train_labels(id, labels.clone())?;
+    }
     let record = TrainingRecord {
         schema: SCHEMA,
         recipe: recipe.digest()?,

@@ -9,6 +9,7 @@ use tch::{COptimizer, Device, Kind, Reduction, Tensor};
 
 use crate::batches::Batches;
 use crate::error::{Result, TrainError};
+use crate::label_noise::relabelled;
 use crate::recipe::{Decay, Method, Precision, Recipe, Training};
 use crate::settings::Settings;
 
@@ -56,11 +57,13 @@ pub struct Trained {
     pub initial: Network,
     /// The network after training, likewise.
     pub network: Network,
+    /// The labels that it was trained on, `[n]`, where they are not the sample's own.
+    pub train_labels: Option<Vec<u8>>,
     /// Why training ended.
     pub stop: Stop,
     /// How many epochs it took.
     pub epochs: u32,
-    /// The final network on the training sample.
+    /// The final network on the training sample, with the labels that it was trained on.
     pub train: Fit,
     /// The final network on the test sample.
     pub test: Fit,
@@ -80,6 +83,8 @@ pub fn train(
     device: Device,
     on_epoch: &mut dyn FnMut(Epoch) -> Result<()>,
 ) -> Result<Trained> {
+    let relabelled = relabelled(recipe, id, train)?;
+    let train = relabelled.as_ref().unwrap_or(train);
     let plan = &recipe.training;
     let settings = recipe.settings(id)?;
     let architecture = recipe.architecture(id)?;
@@ -132,7 +137,10 @@ pub fn train(
                 return Err(TrainError::Diverged { id, epoch, loss: fits.0.cross_entropy });
             }
             let network = network.to_device(Device::Cpu)?;
-            return Ok(Trained { initial, network, stop, epochs: epoch, train: fits.0, test: fits.1 });
+            let bytes = |own: &Dataset| Vec::<u8>::try_from(own.labels.f_to_kind(Kind::Uint8)?);
+            let train_labels = relabelled.as_ref().map(bytes).transpose()?;
+            let (train, test) = fits;
+            return Ok(Trained { initial, network, train_labels, stop, epochs: epoch, train, test });
         }
     }
     Err(TrainError::Recipe("training.max_epochs is 0".into()))

@@ -53,8 +53,9 @@ fn main() -> ExitCode {
     if arguments.first().is_some_and(|argument| argument == WORKER_ARGUMENT) {
         return train_worker_main(arguments.into_iter().skip(1));
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("a_build_is_a_zoo_that_says_the_truth", a_build_is_a_zoo_that_says_the_truth),
+        ("networks_keep_the_random_labels_they_were_trained_on", networks_keep_their_labels),
         ("two_builds_give_the_same_bytes", two_builds_give_the_same_bytes),
         ("an_interrupted_build_goes_on_and_gives_the_same_bytes", an_interrupted_build_goes_on),
         ("a_killed_process_leaves_a_zoo_that_can_be_completed", a_killed_process),
@@ -153,6 +154,39 @@ fn a_build_is_a_zoo_that_says_the_truth() {
     // A finished zoo is left as it is.
     assert_eq!(run(&build).unwrap(), Summary { kept: 4, trained: 0 });
     assert_same(&self::files(&build.root), &files);
+}
+
+fn networks_keep_their_labels() {
+    let noisy = RECIPE
+        .replace("name = \"dropout_p\"\nvalues = [0.0, 0.3]", "name = \"label_noise\"\nvalues = [0.0, 0.5]");
+    assert_ne!(noisy, RECIPE);
+    let (_folder, build) = prepared(&noisy);
+    run(&build).unwrap();
+    let zoo = Zoo::open(&build.root).unwrap();
+    let train = zoo.train_data().unwrap();
+    let clean = Vec::<i64>::try_from(&train.labels).unwrap();
+    for entry in zoo.networks() {
+        let own = Vec::<i64>::try_from(&zoo.as_trained(entry.id, &train).unwrap().labels).unwrap();
+        let changed = own.iter().zip(&clean).filter(|(own, clean)| own != clean).count();
+        // Ids count through the grid with the noise last: odd ones have it. A third of 30 random labels comes out right.
+        assert_eq!(zoo.train_labels(entry.id).unwrap().is_some(), entry.id % 2 == 1);
+        assert_eq!(changed > 8, entry.id % 2 == 1, "network {}: {changed}", entry.id);
+        let part = zoo.as_trained(entry.id, &train.take(7).unwrap()).unwrap();
+        assert_eq!(Vec::<i64>::try_from(&part.labels).unwrap(), own[..7]);
+    }
+    // The listed accuracies are those on the network's own labels.
+    let check = || {
+        pgdl_zoo::check::check(&Zoo::open(&build.root).unwrap(), &Default::default(), &mut |_| {}).unwrap()
+    };
+    assert!(check().is_sound(), "{:?}", check().findings);
+    let digest = zoo.weights_digest(1).unwrap();
+    let path = build.root.join("model_1/train_labels.idx");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(!check().is_sound());
+    fs::remove_file(&path).unwrap();
+    assert!(check().findings.iter().all(|finding| finding.network == Some(1)) && !check().is_sound());
+    assert_ne!(Zoo::open(&build.root).unwrap().weights_digest(1).unwrap(), digest);
 }
 
 fn two_builds_give_the_same_bytes() {

@@ -9,7 +9,7 @@ use crate::data::shards;
 use crate::disk_room::ensure_room;
 use crate::fetch::FetchEvent;
 use crate::verified_copy::copy_file;
-use crate::zoo::{CONFIG, INITIAL_WEIGHTS, LISTING, WEIGHTS};
+use crate::zoo::{CONFIG, INITIAL_WEIGHTS, LISTING, TRAIN_LABELS, WEIGHTS};
 use crate::{Result, Split, Zoo, ZooError};
 
 /// Samples in a shard that is written from a public data set.
@@ -82,10 +82,8 @@ fn network_files(zoo: &Zoo) -> Result<Vec<Vec<PathBuf>>> {
     let files = |id| {
         let folder = zoo.model_folder(id)?;
         let mut files = vec![folder.join(CONFIG), folder.join(WEIGHTS)];
-        let initial = folder.join(INITIAL_WEIGHTS);
-        if initial.exists() {
-            files.push(initial);
-        }
+        let more = [INITIAL_WEIGHTS, TRAIN_LABELS].map(|name| folder.join(name));
+        files.extend(more.into_iter().filter(|path| path.exists()));
         Ok(files)
     };
     zoo.networks().iter().map(|network| files(network.id)).collect()

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use pgdl_network::Network;
 
 use crate::atomic_file::create_folder;
+use crate::data::idx::{self, IdxArray};
 use crate::data::shards;
 use crate::data_reference::DataReference;
 use crate::hdf5::Storage;
 use crate::json_file::write_json;
 use crate::keras::{Dialect, to_keras_json, to_pgdl_json, write_weights_named};
-use crate::zoo::{CONFIG, INITIAL_WEIGHTS, Listing, WEIGHTS};
+use crate::zoo::{CONFIG, INITIAL_WEIGHTS, Listing, TRAIN_LABELS, WEIGHTS};
 use crate::{Dataset, Result, Split, ZooError};
 
 /// Writes a zoo into a folder, network by network.
@@ -56,6 +57,15 @@ impl ZooWriter {
             let _ = remove_folder(&part);
         }
         written
+    }
+
+    /// Writes the labels that network `id`, which is there already, was trained on in place of the training set's.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_train_labels(&self, id: u64, labels: Vec<u8>) -> Result<()> {
+        let path = self.root.join(format!("model_{id}")).join(TRAIN_LABELS);
+        idx::write(&path, &IdxArray { shape: vec![labels.len()], values: labels })
     }
 
     /// Writes `model_configs.json`.

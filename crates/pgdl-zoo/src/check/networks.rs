@@ -129,6 +129,17 @@ impl<'z> Examination<'z> {
             usable.iter_mut().zip([(Split::Train, &samples.train), (Split::Test, &samples.test)])
         {
             let Some(data) = data else { continue };
+            let data = match split {
+                Split::Train => self.zoo.as_trained(id, data),
+                Split::Test => Ok(data.shallow_clone()),
+            };
+            let data = match data {
+                Ok(data) => data,
+                Err(error) => {
+                    self.failed(&error);
+                    continue;
+                }
+            };
             match data.check_fits(&own.input_shape, own.classes) {
                 Ok(()) => *slot = Some((split, data)),
                 Err(error) => {
@@ -150,7 +161,7 @@ impl<'z> Examination<'z> {
             Err(source) => return self.failed(&ZooError::network(folder, source)),
         };
         for (split, data) in usable.into_iter().flatten() {
-            match evaluate(&network, data, options.batch_size) {
+            match evaluate(&network, &data, options.batch_size) {
                 Ok(fit) => self.compare(split, fit),
                 Err(error) => {
                     let finding = Finding::at(folder.join(WEIGHTS), format!("{split} samples: {error}"));

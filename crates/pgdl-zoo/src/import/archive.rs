@@ -9,7 +9,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::atomic_file::write_file;
-use crate::zoo::{CONFIG, INITIAL_WEIGHTS, LISTING, WEIGHTS};
+use crate::zoo::{CONFIG, INITIAL_WEIGHTS, LISTING, TRAIN_LABELS, WEIGHTS};
 use crate::{Result, ZooError};
 
 /// A compressed file of more than this is looked at for its ratio.
@@ -258,7 +258,9 @@ fn recognize(inside: &Path) -> Option<(String, PathBuf)> {
             .is_some_and(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let inner = match folders {
-        [.., model] if is_model(model) && [CONFIG, WEIGHTS, INITIAL_WEIGHTS].contains(file) => 1,
+        [.., model] if is_model(model) && [CONFIG, WEIGHTS, INITIAL_WEIGHTS, TRAIN_LABELS].contains(file) => {
+            1
+        }
         [.., "dataset_1", "train" | "test"] if file.ends_with(".tfrecord") => 2,
         _ if *file == LISTING => 0,
         _ => return None,

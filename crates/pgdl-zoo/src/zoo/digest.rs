@@ -7,14 +7,14 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::data::shards;
-use crate::zoo::{CONFIG, INITIAL_WEIGHTS, WEIGHTS, Zoo};
+use crate::zoo::{CONFIG, INITIAL_WEIGHTS, TRAIN_LABELS, WEIGHTS, Zoo};
 use crate::{Result, Split, ZooError, ordinary_file};
 
 /// What stands for the digest of a network whose files are missing or cannot be read.
 pub const UNREADABLE: &str = "unreadable";
 
 impl Zoo {
-    /// Digest of a network: its configuration, final and initial weights. In hexadecimal.
+    /// Digest of a network: its configuration, final and initial weights, and its own training labels. In hexadecimal.
     ///
     /// # Errors
     /// When the network has no folder, or a file cannot be read.
@@ -25,7 +25,9 @@ impl Zoo {
         }
         let folder = self.model_folder(id)?;
         let mut hash = Sha256::new();
-        for (name, needed) in [(CONFIG, true), (WEIGHTS, true), (INITIAL_WEIGHTS, false)] {
+        for (name, needed) in
+            [(CONFIG, true), (WEIGHTS, true), (INITIAL_WEIGHTS, false), (TRAIN_LABELS, false)]
+        {
             let path = folder.join(name);
             if needed || path.exists() {
                 add(&mut hash, name, &path)?;

@@ -3,6 +3,7 @@
 //! ```text
 //! <task>/dataset_1/{train,test}/shard_*.tfrecord      or dataset_1/data.json, which names the data
 //! <task>/model_<ID>/{config.json, weights.hdf5, weights_init.hdf5}
+//! <task>/model_<ID>/train_labels.idx                   only where a network was trained on labels of its own
 //! <task>/model_configs.json                           or ../../reference_data/<task>/model_configs.json
 //! ```
 
@@ -15,12 +16,13 @@ use std::sync::{Arc, OnceLock};
 
 use pgdl_network::{Architecture, Network};
 use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
 
 pub use digest::UNREADABLE;
 pub use listing::Listing;
 pub use place::{ZOO_PATH_VARIABLE, ZooLocation, user_zoos, zoo_folders};
 
-use crate::data::shards;
+use crate::data::{idx, shards};
 use crate::data_reference::DataReference;
 use crate::fetch::Progress;
 use crate::hyperparameter::{HyperValue, Hyperparameter};
@@ -255,6 +257,44 @@ impl Zoo {
         keras::read_network(&folder, Some(&path)).map(Some)
     }
 
+    /// The labels that a network was trained on, where they are not the training set's: `[n]`, one for each training
+    /// sample. `None` where it has none of its own. (Not part of the competition's layout: a zoo with label noise has them.)
+    ///
+    /// # Errors
+    /// When the zoo does not list the network, or the file is damaged or has another number of labels.
+    pub fn train_labels(&self, id: u64) -> Result<Option<Vec<u8>>> {
+        let path = self.model_folder(id)?.join(TRAIN_LABELS);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let labels = idx::read(&path)?;
+        let samples = self.train_size()?;
+        if labels.shape != [samples] {
+            let problem = format!("axes {:?} are not the labels of {samples} samples", labels.shape);
+            return Err(ZooError::malformed(&path, problem));
+        }
+        Ok(Some(labels.values))
+    }
+
+    /// The first training samples, `sample`, as network `id` was trained on them: with its own labels, where it has
+    /// some. The inputs are not copied.
+    ///
+    /// # Errors
+    /// As [`Zoo::train_labels`]; when the sample is larger than the training set.
+    pub fn as_trained(&self, id: u64, sample: &Dataset) -> Result<Dataset> {
+        let Some(labels) = self.train_labels(id)? else { return Ok(sample.shallow_clone()) };
+        let Some(labels) = labels.get(..sample.len()) else {
+            return Err(ZooError::Invalid(format!(
+                "{} samples are more than the {} of the training set",
+                sample.len(),
+                labels.len()
+            )));
+        };
+        let labels =
+            Tensor::f_from_slice(labels)?.f_to_kind(Kind::Int64)?.f_to_device(sample.labels.device())?;
+        Ok(Dataset { inputs: sample.inputs.shallow_clone(), labels })
+    }
+
     /// The public data set that the zoo names in place of its own shards.
     pub fn data_reference(&self) -> Option<&DataReference> {
         self.data.as_ref()
@@ -330,6 +370,8 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "weights.hdf5";
 /// Weights before training.
 pub const INITIAL_WEIGHTS: &str = "weights_init.hdf5";
+/// The labels a network was trained on, where they are its own: an idx file of unsigned bytes, as MNIST's.
+pub const TRAIN_LABELS: &str = "train_labels.idx";
 /// A zoo's hyperparameters and metrics.
 pub const LISTING: &str = "model_configs.json";
 
