@@ -41,7 +41,7 @@ pub use parameter::{ParameterInfo, ParameterKind, ParameterValue, Parameters};
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
     Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,
-    Margins, Quantity,
+    Margins, Quantity, correct,
 };
 pub use registry::{Registry, Resolved};
 pub use request::{Asked, Composite, Request};

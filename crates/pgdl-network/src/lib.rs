@@ -35,6 +35,7 @@ mod initialize;
 mod layer;
 mod network;
 mod parameters;
+mod per_sample;
 mod perturbed;
 mod shape;
 
@@ -47,6 +48,7 @@ pub use initialize::Initializer;
 pub use layer::{Activation, Conv2d, Dense, DepthwiseConv2d, Layer, Padding, Pool, SeparableConv2d};
 pub use network::{Network, Parameter};
 pub use parameters::{ParameterSpec, Role};
+pub use per_sample::{PerSample, per_sample_gradients};
 pub use shape::{MAX_DIMENSION, MAX_ELEMENTS, Window};
 
 /// The version of libtorch that this crate is built against and needs at run time.

@@ -127,7 +127,19 @@ fn the_first_families_are_complete() {
         ids("calibration"),
         ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]
     );
-    assert_eq!(ids("gradient"), ["jacobian_norm"]);
+    assert_eq!(
+        ids("gradient"),
+        [
+            "jacobian_norm",
+            "input_gradient_norm",
+            "gradient_noise",
+            "gsnr",
+            "gradient_coherence",
+            "fisher_rao",
+            "tic",
+            "iiw"
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Copies side by side give what each copy gives alone; Hessian products are those of the dense Hessian.
 
-use pgdl_network::{Activation, Dense, Graph, Layer, Mode, Network, gradients, hessian_products};
+use pgdl_network::{
+    Activation, Dense, Graph, Layer, Mode, Network, gradients, hessian_products, per_sample_gradients,
+};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::gradient::everything;
@@ -134,4 +136,28 @@ fn a_loss_that_is_linear_in_the_parameters_has_no_curvature() {
     let found = hessian_products(&network, loss, &[ones]).unwrap();
     assert_eq!(found.products[0].abs().max().double_value(&[]), 0.0);
     assert!(found.gradient.abs().max().double_value(&[]) > 0.0);
+}
+
+#[test]
+fn gradients_per_sample_are_those_of_each_sample_alone() {
+    for device in devices() {
+        for network in networks().iter().map(|network| network.to_device(device).unwrap()) {
+            let x =
+                tensor(&[&[3], network.architecture().input_shape.as_slice()].concat(), 4).to_device(device);
+            let losses =
+                |outputs: &Tensor| Ok(outputs.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?);
+            let together = per_sample_gradients(&network, &x, losses).unwrap();
+            let scale = evaluate(&network, &x).abs().max().double_value(&[]);
+            assert!(largest_difference(&together.outputs, &evaluate(&network, &x)) < 1e-12 * scale);
+            for sample in 0..3 {
+                let leaf = network.trainable_vector().unwrap().set_requires_grad(true);
+                let one = network.with_trainable_vector(&leaf).unwrap();
+                let loss = losses(&one.forward(&x.narrow(0, sample, 1), Mode::Evaluate).unwrap()).unwrap();
+                let alone = gradients(&loss.sum(Kind::Double), &[&leaf], Graph::Free).unwrap().swap_remove(0);
+                let scale = alone.abs().max().double_value(&[]);
+                assert!(largest_difference(&together.gradients.get(sample), &alone) < 1e-11 * scale);
+            }
+            assert!(per_sample_gradients(&network, &x.narrow(0, 0, 0), losses).is_err());
+        }
+    }
 }
