@@ -32,7 +32,8 @@ fn the_first_families_are_complete() {
             "representation",
             "augmentation",
             "calibration",
-            "gradient"
+            "gradient",
+            "robustness"
         ]
     );
     assert_eq!(
@@ -140,6 +141,7 @@ fn the_first_families_are_complete() {
             "iiw"
         ]
     );
+    assert_eq!(ids("robustness"), ["layer_reinit", "layer_rerandomize", "module_criticality"]);
 }
 
 #[test]

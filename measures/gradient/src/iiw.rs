@@ -27,7 +27,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     cost: "m/n B over copies of the network, one per sample, m = 1000; shared with the other moments of gradients",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
-        batch_norm_scale: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Changes,
     },
     behaviour: "F is that of single samples and of all parameters. The authors' published program takes the mean gradient of ten \
