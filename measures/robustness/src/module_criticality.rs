@@ -245,7 +245,7 @@ mod tests {
                     let borne: Vec<(f64, bool)> =
                         grid.map(|sigma| (sigma, module.bears(alpha, sigma).unwrap())).collect();
                     let run = borne.iter().take_while(|(_, borne)| *borne).last();
-                    let any = borne.iter().filter(|(_, borne)| *borne).next_back();
+                    let any = borne.iter().rfind(|(_, borne)| *borne);
                     let ratio = |place: Option<&(f64, bool)>| {
                         place.map_or(f64::INFINITY, |(sigma, _)| (alpha / sigma).powi(2))
                     };

@@ -103,7 +103,8 @@ fn a_layer_drawn_afresh_has_the_initial_values_in_another_order() {
     let fresh = evaluate("layer_rerandomize:draws=50", right(&specimen));
     let again = evaluate("layer_rerandomize:draws=51", right(&specimen));
     let error = fresh.standard_error.unwrap();
-    assert!(error > 0.0 && (fresh.value - again.value).abs() < error);
+    // The parameters are part of the seed: these are draws of their own.
+    assert!(error > 0.0 && (fresh.value - again.value).abs() < 4.0 * 2f64.sqrt() * error);
 }
 
 #[test]
