@@ -17,5 +17,6 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_augmentation::register(registry)?;
     pgdl_measure_calibration::register(registry)?;
     pgdl_measure_gradient::register(registry)?;
-    pgdl_measure_robustness::register(registry)
+    pgdl_measure_robustness::register(registry)?;
+    pgdl_measure_description_length::register(registry)
 }

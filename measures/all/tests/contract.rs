@@ -33,7 +33,8 @@ fn the_first_families_are_complete() {
             "augmentation",
             "calibration",
             "gradient",
-            "robustness"
+            "robustness",
+            "description_length"
         ]
     );
     assert_eq!(
@@ -142,6 +143,7 @@ fn the_first_families_are_complete() {
         ]
     );
     assert_eq!(ids("robustness"), ["layer_reinit", "layer_rerandomize", "module_criticality"]);
+    assert_eq!(ids("description_length"), ["quantized_bits", "pruning_curve", "two_part_code"]);
 }
 
 #[test]
