@@ -14,5 +14,6 @@ mod slurm;
 mod small_zoo;
 mod submissions;
 mod submit;
+mod submitted_plugins;
 mod support;
 mod tiny;

@@ -34,7 +34,8 @@ pub enum Command {
     Score(Box<ScoreArguments>),
     /// Evaluate measures on a zoo and keep the records, without scoring
     Eval(Box<EvalArguments>),
-    /// Submit a program to a competition that is held here: evaluate it under its rules, enter it into the leaderboard
+    /// Submit a plugin or a program to a competition that is held here: evaluate it under its rules, enter it into the
+    /// leaderboard
     Submit(Box<SubmitArguments>),
     /// Measure what measures cost: passes, seconds and memory, each alone and all together
     Bench(BenchArguments),
@@ -95,6 +96,9 @@ pub enum Command {
         /// What to run in it, and how
         order: String,
     },
+    /// A program that is a measure: describes its measures, or evaluates a job
+    #[command(name = "__serve", hide = true, subcommand)]
+    Serve(ServeCommand),
     /// Lists the measures for a parent process, or checks the promises of one
     #[command(name = "__contract", hide = true)]
     Contract { id: Option<String> },
@@ -104,6 +108,15 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+/// What a program that is a measure is asked.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// What are you?
+    Describe,
+    /// What is the value?
+    Evaluate { job: PathBuf },
 }
 
 /// `pgdl zoo …`
@@ -626,12 +639,16 @@ pub struct ExternalArguments {
     /// A Python with TensorFlow, for submissions [default: the one that scripts/interchange makes]
     #[arg(long, value_name = "PROGRAM")]
     pub python: Option<PathBuf>,
+    /// The folder of a plugin crate that is to run as a program
+    #[arg(skip)]
+    pub plugin: Option<PathBuf>,
 }
 
 /// `pgdl submit`
 #[derive(Debug, Args)]
 pub struct SubmitArguments {
-    /// A submission folder with a complexity.py, or a program that speaks the protocol of docs/executables.md
+    /// A plugin crate, a submission folder with a complexity.py, or a program that speaks the protocol of
+    /// docs/executables.md
     pub what: PathBuf,
     /// The competition's phase
     #[arg(long, default_value = "development")]

@@ -68,6 +68,12 @@ pub fn output(command: &mut Command) -> Result<Output, Failure> {
     command.output().map_err(|error| not_started(command, &error))
 }
 
+/// The option that makes cargo's messages readable for [`build`].
+pub fn message_format(terminal: &Terminal) -> String {
+    let format = if terminal.talk_colour { "json-diagnostic-rendered-ansi" } else { "json" };
+    format!("--message-format={format}")
+}
+
 /// Builds, and shows those of the compiler's messages for which `shown` holds; `progress` lets cargo itself talk.
 ///
 /// # Errors
@@ -78,8 +84,7 @@ pub fn build(
     progress: bool,
     terminal: &Terminal,
 ) -> Result<Built, Failure> {
-    let format = if terminal.talk_colour { "json-diagnostic-rendered-ansi" } else { "json" };
-    command.arg(format!("--message-format={format}")).stdout(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.stderr(if progress { Stdio::inherit() } else { Stdio::piped() });
     let mut child = command.spawn().map_err(|error| not_started(command, &error))?;
     let listener = child.stderr.take().map(|mut stderr| {

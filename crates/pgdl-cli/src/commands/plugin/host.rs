@@ -10,10 +10,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pgdl_external::Policy;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::commands::plugin::cargo::{Built, build, cargo, offline, output};
+use crate::commands::plugin::cargo::{Built, build, cargo, message_format, offline, output};
+use crate::commands::plugin::confined;
 use crate::commands::plugin::origin::{Origin, make_folder, write_if_changed};
 use crate::commands::plugin::plugin_crate::{Place, PluginCrate, another_tch, quoted};
 use crate::exit::{Exit, Failure};
@@ -29,6 +31,14 @@ pub struct Host<'a> {
     plugins: Vec<PluginCrate>,
     name: String,
     folder: PathBuf,
+}
+
+/// Versions for everything.
+struct Resolved {
+    /// As `cargo metadata` tells.
+    graph: Value,
+    /// Whether the network was needed.
+    online: bool,
 }
 
 /// Whether this program is a host.
@@ -77,12 +87,8 @@ impl<'a> Host<'a> {
         self.origin.target_dir.join(self.origin.profile_folder).join(&self.name)
     }
 
-    /// Builds it, or finds that nothing has changed.
-    ///
-    /// # Errors
-    /// What the plugins want and what pgdl has do not fit together, or something does not compile: cargo's messages are
-    /// shown before.
-    pub fn build(&self, terminal: &Terminal) -> Result<(), Failure> {
+    /// Writes its files and finds versions for everything.
+    fn prepare(&self) -> Result<Resolved, Failure> {
         make_folder(&self.folder.join("src"))?;
         make_folder(&self.origin.target_dir)?;
         let build_script = self.origin.own_crate("pgdl").join("build.rs");
@@ -95,24 +101,71 @@ impl<'a> Host<'a> {
         if !lock.exists() {
             write_if_changed(&lock, &self.origin.lock)?;
         }
-        let online = self.resolve()?;
-        let first = !self.program().exists();
-        if first {
+        self.resolve()
+    }
+
+    /// Builds it, or finds that nothing has changed.
+    ///
+    /// # Errors
+    /// What the plugins want and what pgdl has do not fit together, or something does not compile: cargo's messages are
+    /// shown before.
+    pub fn build(&self, terminal: &Terminal) -> Result<(), Failure> {
+        let Resolved { online, .. } = self.prepare()?;
+        let mut command = cargo(self.origin, &self.folder);
+        command.args(self.build_arguments(terminal));
+        if !online {
+            command.arg("--offline");
+        }
+        self.compile(&mut command, terminal)
+    }
+
+    /// Builds it of a stranger's plugin, in a sandbox: nothing of the plugin runs, and nothing that it may not see can be
+    /// compiled into it.
+    ///
+    /// # Errors
+    /// As [`Host::build`]; also where the plugin brings code that would run while it is compiled.
+    pub fn build_confined(
+        &self,
+        policy: &Policy,
+        staging: &Path,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let Resolved { graph, .. } = self.prepare()?;
+        confined::refuse_code_at_build_time(&graph, self.origin, &self.folder)?;
+        let workshop = confined::workshop(&graph, self.origin, &self.folder)?;
+        let mut arguments = self.build_arguments(terminal);
+        arguments.extend(["--offline", "--manifest-path"].map(str::to_owned));
+        arguments.push(self.folder.join("Cargo.toml").display().to_string());
+        let mut confined = workshop.command(&arguments, policy, staging)?;
+        self.compile(&mut confined.command, terminal).map_err(|failure| match confined.ended_because() {
+            Some(reason) => Failure::new(Exit::Plugin, reason),
+            None => failure,
+        })
+    }
+
+    /// What cargo is told.
+    fn build_arguments(&self, terminal: &Terminal) -> Vec<String> {
+        let mut arguments = vec!["build".to_owned(), "--profile".to_owned(), self.origin.profile.to_owned()];
+        arguments.push(message_format(terminal));
+        if !self.shows_progress(terminal) {
+            arguments.push("--quiet".to_owned());
+        }
+        arguments
+    }
+
+    fn shows_progress(&self, terminal: &Terminal) -> bool {
+        !self.program().exists() && !terminal.quiet
+    }
+
+    fn compile(&self, command: &mut Command, terminal: &Terminal) -> Result<(), Failure> {
+        let progress = self.shows_progress(terminal);
+        if !self.program().exists() {
             self.forget_others();
             let names: Vec<&str> = self.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
             terminal.note(format_args!(
                 "building a pgdl with {} (minutes the first time, seconds after)",
                 names.join(", ")
             ));
-        }
-        let mut command = cargo(self.origin, &self.folder);
-        command.args(["build", "--profile", self.origin.profile]);
-        if !online {
-            command.arg("--offline");
-        }
-        let progress = first && !terminal.quiet;
-        if !progress {
-            command.arg("--quiet");
         }
         let main = self.folder.join("src/main.rs");
         let of_a_plugin = |manifest: &str| {
@@ -124,7 +177,7 @@ impl<'a> Host<'a> {
             })
         };
         let built = build(
-            &mut command,
+            command,
             |message| {
                 // What pgdl's own crates are warned of is no concern of a plugin's author.
                 let concerns = message.error || of_a_plugin(&message.manifest).is_some();
@@ -226,8 +279,8 @@ impl<'a> Host<'a> {
         )
     }
 
-    /// Finds versions for everything, without the network where that is possible. Returns whether it was needed.
-    fn resolve(&self) -> Result<bool, Failure> {
+    /// Finds versions for everything, without the network where that is possible.
+    fn resolve(&self) -> Result<Resolved, Failure> {
         let metadata = |flags: &[&str]| {
             let mut command = cargo(self.origin, &self.folder);
             command.args(["metadata", "--format-version", "1", "--filter-platform", self.origin.triple]);
@@ -244,7 +297,7 @@ impl<'a> Host<'a> {
         let graph: Value = serde_json::from_slice(&found.stdout)
             .map_err(|error| Failure::new(Exit::Plugin, format!("cargo's answer cannot be read: {error}")))?;
         self.check_graph(&graph)?;
-        Ok(online)
+        Ok(Resolved { graph, online })
     }
 
     /// Says why no versions can be found.
