@@ -5,14 +5,13 @@ use std::fs;
 use serde_json::Value;
 
 use crate::plugins::{Bench, MEASURE, plugin_of};
+use crate::small_zoo;
 use crate::support::Answer;
 
 fn rules(bench: &Bench) {
-    let zoo = bench.zoo();
-    let rules = format!(
-        "name = \"test\"\nseconds_per_network = 60\n\n[phase.development]\nzoos = [\"{zoo}\"]\nsubmissions_per_day = 9\n"
-    );
-    bench.write("rules.toml", &rules);
+    small_zoo::copy_to(&bench.path("small"));
+    let rules = "name = \"test\"\nseconds_per_network = 60\n\n[phase.development]\nzoos = [\"small\"]\nsubmissions_per_day = 9\n";
+    bench.write("rules.toml", rules);
 }
 
 fn submit(bench: &Bench, plugin: &str, further: &[&str], exit: i32) -> Answer {
@@ -33,45 +32,40 @@ fn entry(bench: &Bench) -> Value {
 fn values(bench: &Bench) -> Vec<f64> {
     let folders = fs::read_dir(bench.path("board/submissions")).unwrap().flatten();
     let last = folders.map(|folder| folder.path()).max().unwrap();
-    let text = fs::read_to_string(last.join("tiny.predict")).unwrap();
+    let text = fs::read_to_string(last.join("small.predict")).unwrap();
     let values: Value = serde_json::from_str(&text).unwrap();
     values.as_object().unwrap().values().map(|value| value.as_f64().unwrap()).collect()
-}
-
-/// As a value, whether a file can be read.
-fn reads(path: &str) -> String {
-    format!("Ok(Measured::value(f64::from(u8::from(std::fs::read(\"{path}\").is_ok()))))")
 }
 
 #[test]
 fn a_plugin_is_scored_in_the_sandbox_with_the_values_that_it_has_outside_and_sees_no_more() {
     let bench = Bench::new("submitted");
     rules(&bench);
-    let gaps = bench.path("tiny/model_configs.json");
+    let gaps = bench.path("small/model_configs.json");
     let margin = "let margins = probe.get(&Margins)?; println!(\"what a measure prints is talk\"); \
                   Ok(Measured::value(-margins.f_mean(tch::Kind::Double)?.f_double_value(&[])?))";
-    let bodies = [
-        ("mean_margin", margin),
-        ("sees_itself", &reads("/proc/self/exe")),
-        ("sees_gaps", &reads(gaps.to_str().unwrap())),
-        ("panics", "panic!(\"out of luck\")"),
-        (
-            "kills",
-            "std::process::Command::new(\"/bin/kill\").args([\"-9\", \"-1\"]).status().ok(); \
-                   Ok(Measured::value(1.0))",
-        ),
-        ("hopes_for_test_data", "probe.test_inputs()?; Ok(Measured::value(1.0))"),
-    ];
+    // What it sees of its own, and of what it must not see, as binary digits.
+    let looks = format!(
+        "let seen = [std::fs::read(\"/proc/self/exe\").is_ok(), std::fs::read({gaps:?}).is_ok(), \
+         std::net::UdpSocket::bind(\"127.0.0.1:0\").and_then(|it| it.connect(\"192.0.2.1:9\")).is_ok(), \
+         probe.network_id() != 0]; \
+         Ok(Measured::value(seen.iter().rev().fold(0.0, |sum, &yes| 2.0 * sum + f64::from(u8::from(yes)))))"
+    );
+    let bodies = [("mean_margin", margin), ("looks", &looks), ("panics", "panic!(\"out of luck\")")];
     bench.write_crate("entrant", MEASURE, &plugin_of(&bodies));
 
     let several = submit(&bench, "entrant", &[], 2);
     assert!(several.stderr.contains("entrant is several measures"), "{}", several.stderr);
-    assert!(several.stderr.contains("--measure names one of mean_margin, sees_itself"), "{}", several.stderr);
+    assert!(
+        several.stderr.contains("--measure names one of mean_margin, looks, panics"),
+        "{}",
+        several.stderr
+    );
 
     let board = submit(&bench, "entrant", &["--measure", "mean_margin"], 0).json();
     assert_eq!((&board[0]["name"], &board[0]["verdict"]), (&"entrant".into(), &"scored".into()));
     let inside = values(&bench);
-    let zoo = bench.path("tiny");
+    let zoo = bench.path("small");
     let outside = bench.run(
         &[
             "eval",
@@ -91,24 +85,17 @@ fn a_plugin_is_scored_in_the_sandbox_with_the_values_that_it_has_outside_and_see
     let outside: Vec<f64> =
         outside.json().as_array().unwrap().iter().map(|row| row["value"].as_f64().unwrap()).collect();
     // The file has the competition's nine decimals.
-    assert_eq!((inside.len(), outside.len()), (8, 8));
+    assert_eq!((inside.len(), outside.len()), (4, 4));
     for (one, other) in inside.iter().zip(&outside) {
         assert!((one - other).abs() <= 1e-9 * other.abs().max(1.0), "{inside:?} {outside:?}");
     }
 
-    // That a value is 1 where something can be read is no empty promise.
-    submit(&bench, "entrant", &["--measure", "sees_itself"], 0);
-    assert_eq!(values(&bench), [1.0; 8]);
-    submit(&bench, "entrant", &["--measure", "sees_gaps"], 0);
-    assert_eq!(values(&bench), [0.0; 8]);
-    for (measure, reason) in
-        [("panics", "out of luck"), ("kills", "crashed"), ("hopes_for_test_data", "unavailable")]
-    {
-        submit(&bench, "entrant", &["--measure", measure], 4);
-        let entry = entry(&bench);
-        assert_eq!(entry["verdict"], "failed", "{measure}");
-        assert!(entry["reason"].as_str().unwrap().contains(reason), "{measure}: {}", entry["reason"]);
-    }
+    submit(&bench, "entrant", &["--measure", "looks"], 0);
+    assert_eq!(values(&bench), [1.0; 4], "it sees itself and nothing else");
+    submit(&bench, "entrant", &["--measure", "panics"], 4);
+    let entry = entry(&bench);
+    assert_eq!(entry["verdict"], "failed");
+    assert!(entry["reason"].as_str().unwrap().contains("out of luck"), "{}", entry["reason"]);
 }
 
 #[test]
@@ -139,7 +126,7 @@ fn what_runs_or_reads_while_a_plugin_is_compiled_is_refused() {
     bench.write("evil", &format!("#!/bin/sh\ntouch '{}'\nexec rustc \"$@\"\n", owned.display()));
     let settings = format!("[build]\nrustc = {0:?}\nrustc-wrapper = {0:?}\n", bench.path("evil"));
     bench.write("cunning/.cargo/config.toml", &settings);
-    let gaps = bench.path("tiny/model_configs.json");
+    let gaps = bench.path("small/model_configs.json");
     assert!(gaps.exists());
     let text = format!("{measure}pub const GAPS: &str = include_str!({gaps:?});\n");
     bench.write_crate("cunning", MEASURE, &text);

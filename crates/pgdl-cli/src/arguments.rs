@@ -432,7 +432,7 @@ pub struct ScoreArguments {
 /// `pgdl report`
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// Run folders, records files, or zoos whose default run is meant
+    /// Run folders, records files, manifests, or zoos whose default run is meant
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<String>,
     /// The page
@@ -441,6 +441,10 @@ pub struct ReportArguments {
     /// Also write every plot as SVG and PNG into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
+    /// Also composites of the measures that have records: expressions, as in dbi = davies_bouldin * (1 - mixup_accuracy).
+    /// Those of manifests are there already
+    #[arg(long, value_name = "LIST")]
+    pub composite: Option<String>,
     /// The zoo that the records are of, where it is no longer where it was
     #[arg(long, value_name = "ZOO")]
     pub zoo: Option<String>,
@@ -471,6 +475,10 @@ pub struct BoardArguments {
     /// The statistic that a board of several zoos shows
     #[arg(long, default_value = "cmi_pgdl", value_name = "STATISTIC")]
     pub statistic: String,
+    /// Also composites of the measures that have records: expressions, as in dbi = davies_bouldin * (1 - mixup_accuracy).
+    /// Those of manifests are there already
+    #[arg(long, value_name = "LIST")]
+    pub composite: Option<String>,
     /// The competition's published leaderboard, with our scores beside it where they are of the same zoo
     #[arg(long)]
     pub published: bool,

@@ -101,7 +101,7 @@ fn run(command: Command, registry: &mut Registry, terminal: &Terminal) -> Outcom
         Command::Eval(arguments) => commands::evaluate::run(*arguments, registry, terminal),
         Command::Submit(arguments) => commands::submit::run(*arguments, registry, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, registry, terminal),
-        Command::Board(arguments) => commands::board::run(&arguments, terminal),
+        Command::Board(arguments) => commands::board::run(&arguments, registry, terminal),
         Command::Reproduce(arguments) => commands::reproduce::run(*arguments, registry, terminal),
         Command::Merge(arguments) => commands::merge::run(&arguments, terminal),
         Command::Measures(arguments) => commands::measures::list(&arguments, registry, terminal),

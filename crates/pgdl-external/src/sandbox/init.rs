@@ -11,12 +11,12 @@ use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid};
 use rustix::fs::Mode;
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, geteuid, getrlimit, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit, setsid, umask, wait,
 };
 use serde::{Deserialize, Serialize};
 
-use super::keeper::NOBODY;
+use super::keeper::{AS_NOBODY, NOBODY};
 use super::{Order, Policy, SCRATCH, Verdict, filter, world};
 
 /// What every program's environment holds.
@@ -52,7 +52,7 @@ fn live(order: &Order, mut go: PipeReader, speaks: &PipeWriter) -> Result<Verdic
     // Until the keeper has said who this process is, it is nobody and can do nothing.
     go.read_exact(&mut letter).map_err(|_| "its keeper has ended".to_owned())?;
     // Who may change folders of ours has to be who we are, without any right beyond.
-    let becomes_nobody = geteuid().as_raw() == 0 && order.writable.is_empty();
+    let becomes_nobody = letter == [AS_NOBODY] && order.writable.is_empty();
     step("a session of its own", setsid().map(drop))?;
     // What is made now is for everybody to see.
     umask(Mode::WGRP | Mode::WOTH);

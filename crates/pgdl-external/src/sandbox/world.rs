@@ -104,6 +104,9 @@ pub(super) fn build(order: &Order) -> Result<(), String> {
         let inside = within(world, place);
         about(place, bind(place, &inside))?;
         about(place, set_attributes(&inside, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV, false))?;
+        // What was laid over what must not be seen lies beneath now.
+        let within_it = |hidden: &&PathBuf| hidden.starts_with(place);
+        hide(world, &order.policy.hidden.iter().filter(within_it).cloned().collect::<Vec<_>>())?;
     }
     let scratch = within(world, Path::new(SCRATCH));
     let options = format!("mode=1777,size={},nr_inodes=65536", order.policy.scratch);
