@@ -404,3 +404,42 @@ fn a_plugin_comes_from_a_git_repository() {
     let answer = bench.run(&["plugin", "add", "file:///nowhere/nothing"], 7);
     assert!(answer.stderr.contains("git cannot copy file:///nowhere/nothing"), "{}", answer.stderr);
 }
+
+#[test]
+fn a_crate_of_the_registry_is_added_like_any_other_if_it_is_a_plugin() {
+    let bench = Bench::new("registry");
+    // One that is no plugin is told before anything is compiled; of one that nobody has, cargo tells.
+    let answer = bench.run(&["plugin", "add", "serde"], 7);
+    assert!(answer.stderr.contains("the crate serde is no plugin"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("hint: ") && !answer.stderr.contains("building"), "{}", answer.stderr);
+    let answer = bench.run(&["plugin", "add", "a-measure-that-nobody-made@0.3"], 7);
+    assert!(
+        answer.stderr.contains("no matching package named `a-measure-that-nobody-made`"),
+        "{}",
+        answer.stderr
+    );
+    assert!(answer.stderr.contains("hint: PGDL_OFFLINE is set"), "{}", answer.stderr);
+    assert!(!bench.path("share/pgdl/plugins.toml").exists());
+
+    // A registry of our own for one crate: cargo looks for it here in place of the registry.
+    bench.write_crate("registered", MEASURE, &plugin_of(&[("from_registry", "Ok(Measured::value(1.0))")]));
+    let settings = format!("[patch.crates-io]\nregistered = {{ path = {:?} }}\n", bench.path("registered"));
+    bench.write(".cargo/config.toml", &settings);
+    let run = |arguments: &[&str], exit: i32| {
+        let mut command = bench.pgdl(arguments);
+        command.env("XDG_DATA_HOME", bench.path("share"));
+        Answer::expect(command, exit)
+    };
+    let answer = run(&["plugin", "add", "registered@7"], 7);
+    assert!(
+        answer.stderr.contains("no versions of crates fit both pgdl and registered"),
+        "{}",
+        answer.stderr
+    );
+    let answer = run(&["plugin", "add", "registered@0.1"], 0);
+    assert!(answer.stderr.contains("added registered: from_registry"), "{}", answer.stderr);
+    assert_eq!(run(&["plugin", "list", "--format", "json"], 0).json()[0]["source"], "registered@0.1");
+    assert!(run(&["measures", "from_registry"], 0).stdout.contains("examples"));
+    run(&["plugin", "remove", "registered"], 0);
+    run(&["measures", "from_registry"], 2);
+}

@@ -52,6 +52,16 @@ pub fn cargo(origin: &Origin, folder: &Path) -> Command {
     if let Some(libtorch) = &origin.libtorch {
         command.env("LIBTORCH", libtorch);
     }
+    // What another cargo, as in `cargo run`, says of its package: build scripts that heed it would all run anew.
+    let of_another = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
+            || name == "OUT_DIR"
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_another) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

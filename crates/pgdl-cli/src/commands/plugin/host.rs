@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use pgdl_external::Policy;
 use serde_json::Value;
@@ -23,6 +24,9 @@ use crate::terminal::Terminal;
 
 /// Hosts are called this, and 16 digits of what they are made of.
 const PREFIX: &str = "pgdl-host-";
+
+/// So many hosts are kept, the one that is built among them.
+const KEPT: usize = 8;
 
 /// A host that can be built.
 #[derive(Debug)]
@@ -101,6 +105,9 @@ impl<'a> Host<'a> {
         if !lock.exists() {
             write_if_changed(&lock, &self.origin.lock)?;
         }
+        // Its time tells when the host was last used; where it cannot be set, that it is older than it is does no harm.
+        let _ =
+            fs::File::options().write(true).open(&lock).and_then(|lock| lock.set_modified(SystemTime::now()));
         self.resolve()
     }
 
@@ -210,15 +217,14 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// Removes the hosts that were not changed for longest: each holds all of pgdl.
+    /// Removes the hosts that were not used for longest: each holds all of pgdl.
     fn forget_others(&self) {
-        const KEPT: usize = 8;
         let entries = fs::read_dir(&self.origin.hosts).into_iter().flatten().flatten();
         let others = entries.map(|entry| entry.path()).filter(|path| *path != self.folder);
-        let changed =
+        let used =
             |path: &PathBuf| fs::metadata(path.join("Cargo.lock")).and_then(|lock| lock.modified()).ok();
         let mut others: Vec<PathBuf> = others.collect();
-        others.sort_by_key(|path| std::cmp::Reverse(changed(path)));
+        others.sort_by_key(|path| std::cmp::Reverse(used(path)));
         for folder in others.iter().skip(KEPT - 1) {
             let Some(digits) = folder.file_name().and_then(|name| name.to_str()) else { continue };
             let program = self.program().with_file_name(format!("{PREFIX}{digits}"));
@@ -332,9 +338,22 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// One pgdl-measure: the types of two would not fit together.
+    /// One pgdl-measure: the types of two would not fit together; and none would be no plugin.
     fn check_graph(&self, graph: &Value) -> Result<(), Failure> {
         let packages = graph["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for plugin in self.plugins.iter().filter(|plugin| matches!(plugin.place, Place::Registry(_))) {
+            // Those in folders were looked at when they were found.
+            let package = packages.iter().find(|package| package["name"] == plugin.name.as_str());
+            let dependencies = package.and_then(|package| package["dependencies"].as_array());
+            let uses = |one: &Value| one["name"] == "pgdl-measure" && one["kind"].is_null();
+            if !dependencies.is_some_and(|all| all.iter().any(uses)) {
+                return Err(Failure::new(
+                    Exit::Plugin,
+                    format!("the crate {} is no plugin: it does not depend on pgdl-measure", plugin.name),
+                )
+                .hint("a plugin is a folder, a git address, or a crate that was made as one; is the name right?"));
+            }
+        }
         for own in self.origin.locked().iter().filter(|package| package.own) {
             let place = self.origin.own_crate(&own.name).join("Cargo.toml");
             let stranger =
@@ -422,6 +441,38 @@ mod tests {
         assert_ne!(name(&["one@0.1"]), name(&["one@0.2"]));
         let twice = Host::new(vec![plugin("a-b"), plugin("a_b")], &origin).unwrap_err();
         assert!(twice.message.contains("two plugins are called a"), "{}", twice.message);
+    }
+
+    #[test]
+    fn the_hosts_that_were_not_used_for_longest_are_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        let (hosts, target_dir) = (place.path().join("hosts"), place.path().join("target"));
+        let origin = Origin { hosts, target_dir, ..Origin::find().unwrap() };
+        let programs = origin.target_dir.join(origin.profile_folder);
+        fs::create_dir_all(programs.join("deps")).unwrap();
+        let files = |number: usize| {
+            let name = format!("{PREFIX}{number:016}");
+            let linked = format!("deps/{}-0123abcd", name.replace('-', "_"));
+            [programs.join(&name), programs.join(format!("{name}.d")), programs.join(linked)]
+        };
+        let folder = |number: usize| origin.hosts.join(format!("{number:016}"));
+        for number in 0..12 {
+            fs::create_dir_all(folder(number)).unwrap();
+            let lock = fs::File::create(folder(number).join("Cargo.lock")).unwrap();
+            // The lower its number, the longer it was not used.
+            let used = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + number as u64);
+            lock.set_modified(used).unwrap();
+            files(number).iter().for_each(|file| fs::write(file, "").unwrap());
+        }
+        let others = programs.join("deps/libserde-0123abcd.rlib");
+        fs::write(&others, "").unwrap();
+        Host::new(vec![plugin("one")], &origin).unwrap().forget_others();
+        for number in 0..12 {
+            let kept = number >= 12 - (KEPT - 1);
+            assert_eq!(folder(number).exists(), kept, "{number}");
+            assert!(files(number).iter().all(|file| file.exists() == kept), "{number}");
+        }
+        assert!(others.exists());
     }
 
     #[test]
