@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::manifests::{self, EVALUATED, essences, with_manifest};
+use crate::manifests::{EVALUATED, essences, with_manifest};
 use crate::small_zoo::{self, NETWORKS};
 use crate::support::Place;
 
