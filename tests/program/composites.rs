@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::small_zoo;
 use crate::support::{Place, reference};
 
 /// The kit's sample task: 18 networks, with norms that were recomputed independently.
@@ -122,4 +123,43 @@ fn an_explanation_holds_the_measures_of_the_expression() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn boards_and_reports_compute_composites_from_records_alone() {
+    let place = small_zoo::place();
+    let composite = "ratio = margin / (1 + l2_norm)";
+    let list = format!("margin,l2_norm,{composite}");
+    let score = ["score", "--zoo", "small", "--device", "cpu", "--run", "run", "--measure", &list];
+    let plain = ["--bootstrap", "0", "--format", "json"];
+    let scored = place.run(&[&score[..], &plain].concat(), 0).json();
+    let before = std::fs::read(place.path("run/records.jsonl")).unwrap();
+    let of = |report: &serde_json::Value| {
+        let scores = report["scores"].as_array().unwrap();
+        scores.iter().find(|score| score["measure"] == "ratio").unwrap().clone()
+    };
+    let board = place.run(&[&["board", "run", "--composite", composite], &plain[..]].concat(), 0).json();
+    assert_eq!(board["scores"].as_array().unwrap().len(), 3);
+    assert_eq!(of(&board), of(&scored));
+
+    let report = ["report", "run", "--zoo", "small", "--bootstrap", "0", "--composite", composite];
+    place.run(&report, 0);
+    let page = std::fs::read_to_string(place.path("report.html")).unwrap();
+    let (_, section) = page.split_once("data-measure=\"ratio\"").expect("a section of its own");
+    let section = section.split("data-measure=").next().unwrap();
+    assert!(section.contains("margin / (1 + l2_norm)"), "its formula is its expression");
+    let tau = of(&scored)["kendall_tau_b"].as_f64().unwrap();
+    assert!(page.contains(&format!("data-v=\"{tau}\"")), "its score, {tau}, is on the board");
+    assert_eq!(std::fs::read(place.path("run/records.jsonl")).unwrap(), before, "nothing was evaluated");
+
+    // A measure without records gives no value, and no row of its own.
+    let unknown = ["board", "run", "--composite", "other = margin / path_norm"];
+    let board = place.run(&[&unknown[..], &plain].concat(), 0).json();
+    assert_eq!(
+        (&board["scores"][2]["measure"], &board["scores"][2]["covered"]),
+        (&"other".into(), &0.into())
+    );
+    let refused = place.run(&["board", "run", "--composite", "margin"], 2);
+    assert!(refused.stderr.contains("`margin` is a measure, not a composite"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
 }

@@ -13,14 +13,14 @@ use crate::support::{Answer, Place};
 static BUILDING: Mutex<()> = Mutex::new(());
 
 /// A place for plugins, at the same path in every run: hosts are named after paths, and shall not pile up.
-struct Bench {
+pub struct Bench {
     place: Place,
     folder: PathBuf,
     _building: MutexGuard<'static, ()>,
 }
 
 impl Bench {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins").join(name);
         let _ = fs::remove_dir_all(&folder);
@@ -28,11 +28,11 @@ impl Bench {
         Self { place: Place::new(), folder, _building: building }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    fn pgdl(&self, arguments: &[&str]) -> Command {
+    pub fn pgdl(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.pgdl(arguments);
         command.current_dir(&self.folder).env("XDG_CACHE_HOME", self.folder.join("cache"));
         command.env_remove("PGDL_CACHE_DIR").env_remove("PGDL_SOURCE_DIR");
@@ -40,19 +40,19 @@ impl Bench {
     }
 
     #[track_caller]
-    fn run(&self, arguments: &[&str], exit: i32) -> Answer {
+    pub fn run(&self, arguments: &[&str], exit: i32) -> Answer {
         Answer::expect(self.pgdl(arguments), exit)
     }
 
     /// A file, with the folders above it.
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// A crate whose library is `library`, and which depends on `dependencies`.
-    fn write_crate(&self, name: &str, dependencies: &str, library: &str) {
+    pub fn write_crate(&self, name: &str, dependencies: &str, library: &str) {
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n{dependencies}\n"
         );
@@ -60,15 +60,15 @@ impl Bench {
         self.write(&format!("{name}/src/lib.rs"), library);
     }
 
-    fn zoo(&self) -> String {
+    pub fn zoo(&self) -> String {
         let folder = self.path("tiny");
         TinyZoo::train().unwrap().write(&folder).unwrap();
         folder.display().to_string()
     }
 }
 
-/// A plugin with measures of these ids and bodies of `evaluate`.
-fn plugin_of(measures: &[(&str, &str)]) -> String {
+/// A plugin with measures of these ids and bodies of `evaluate`, which may look at `probe`.
+pub fn plugin_of(measures: &[(&str, &str)]) -> String {
     let mut text = String::from(
         "use pgdl_measure::*;\nstruct M(&'static MeasureInfo, fn(&Probe) -> Result<Measured, MeasureError>);\n\
          impl Measure for M {\n    fn info(&self) -> &MeasureInfo { self.0 }\n    \
@@ -81,13 +81,13 @@ fn plugin_of(measures: &[(&str, &str)]) -> String {
     for (position, (id, body)) in measures.iter().enumerate() {
         text.push_str(&format!(
             "    static I{position}: MeasureInfo = info(\"{id}\");\n    \
-             registry.add(&I{position}, |_| Ok(Box::new(M(&I{position}, |_| {{ {body} }}))))?;\n"
+             registry.add(&I{position}, |_| Ok(Box::new(M(&I{position}, |probe| {{ let _ = probe; {body} }}))))?;\n"
         ));
     }
     text + "    Ok(())\n}\n"
 }
 
-const MEASURE: &str = "pgdl-measure = \"0.1.0\"";
+pub const MEASURE: &str = "pgdl-measure = \"0.1.0\"";
 
 /// A line of `pgdl plugin check` with this mark and check.
 fn line<'a>(answer: &'a Answer, mark: &str, check: &str) -> Option<&'a str> {
@@ -403,4 +403,43 @@ fn a_plugin_comes_from_a_git_repository() {
     assert!(!copy.exists());
     let answer = bench.run(&["plugin", "add", "file:///nowhere/nothing"], 7);
     assert!(answer.stderr.contains("git cannot copy file:///nowhere/nothing"), "{}", answer.stderr);
+}
+
+#[test]
+fn a_crate_of_the_registry_is_added_like_any_other_if_it_is_a_plugin() {
+    let bench = Bench::new("registry");
+    // One that is no plugin is told before anything is compiled; of one that nobody has, cargo tells.
+    let answer = bench.run(&["plugin", "add", "serde"], 7);
+    assert!(answer.stderr.contains("the crate serde is no plugin"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("hint: ") && !answer.stderr.contains("building"), "{}", answer.stderr);
+    let answer = bench.run(&["plugin", "add", "a-measure-that-nobody-made@0.3"], 7);
+    assert!(
+        answer.stderr.contains("no matching package named `a-measure-that-nobody-made`"),
+        "{}",
+        answer.stderr
+    );
+    assert!(answer.stderr.contains("hint: PGDL_OFFLINE is set"), "{}", answer.stderr);
+    assert!(!bench.path("share/pgdl/plugins.toml").exists());
+
+    // A registry of our own for one crate: cargo looks for it here in place of the registry.
+    bench.write_crate("registered", MEASURE, &plugin_of(&[("from_registry", "Ok(Measured::value(1.0))")]));
+    let settings = format!("[patch.crates-io]\nregistered = {{ path = {:?} }}\n", bench.path("registered"));
+    bench.write(".cargo/config.toml", &settings);
+    let run = |arguments: &[&str], exit: i32| {
+        let mut command = bench.pgdl(arguments);
+        command.env("XDG_DATA_HOME", bench.path("share"));
+        Answer::expect(command, exit)
+    };
+    let answer = run(&["plugin", "add", "registered@7"], 7);
+    assert!(
+        answer.stderr.contains("no versions of crates fit both pgdl and registered"),
+        "{}",
+        answer.stderr
+    );
+    let answer = run(&["plugin", "add", "registered@0.1"], 0);
+    assert!(answer.stderr.contains("added registered: from_registry"), "{}", answer.stderr);
+    assert_eq!(run(&["plugin", "list", "--format", "json"], 0).json()[0]["source"], "registered@0.1");
+    assert!(run(&["measures", "from_registry"], 0).stdout.contains("examples"));
+    run(&["plugin", "remove", "registered"], 0);
+    run(&["measures", "from_registry"], 2);
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::manifests::{EVALUATED, essences, with_manifest};
+use crate::small_zoo::{self, NETWORKS};
 use crate::support::Place;
-use crate::tiny::{self, EVALUATED, NETWORKS, essences, with_manifest};
 
-const REPRODUCE: [&str; 2] = ["reproduce", "results/tiny.toml"];
+const REPRODUCE: [&str; 2] = ["reproduce", "results/small.toml"];
 
 fn reproduce(place: &Place, more: &[&str], exit: i32) -> crate::support::Answer {
     let answer = place.run(&[&REPRODUCE, more].concat(), exit);
@@ -20,7 +21,7 @@ fn reproduce(place: &Place, more: &[&str], exit: i32) -> crate::support::Answer 
 }
 
 fn records(place: &Place, run: &str) -> PathBuf {
-    place.path(run).join("tiny/records.jsonl")
+    place.path(run).join("small/records.jsonl")
 }
 
 #[test]
@@ -31,8 +32,8 @@ fn results_are_made_reproduced_and_told_apart() {
     assert!(!place.path("run").exists(), "it fails before the long work");
 
     reproduce(&place, &["--run", "run", "--update"], 0);
-    for file in ["board.md", "provenance.json", "records.jsonl.gz", "tiny.csv", "tiny.md"] {
-        assert!(place.path("results/tiny").join(file).exists(), "{file}");
+    for file in ["board.md", "provenance.json", "records.jsonl.gz", "small.csv", "small.md"] {
+        assert!(place.path("results/small").join(file).exists(), "{file}");
     }
     let answer = reproduce(&place, &["--run", "run"], 0);
     assert!(!answer.stderr.contains("evaluating"), "nothing lacks: {}", answer.stderr);
@@ -44,7 +45,7 @@ fn results_are_made_reproduced_and_told_apart() {
     reproduce(&place, &["--from-records"], 0);
 
     // One committed figure is changed.
-    let table = place.path("results/tiny/tiny.csv");
+    let table = place.path("results/small/small.csv");
     let sound = std::fs::read_to_string(&table).unwrap();
     let mut rows = csv_rows(&sound);
     let column = rows[0].iter().position(|name| name == "spearman").unwrap();
@@ -60,7 +61,7 @@ fn results_are_made_reproduced_and_told_apart() {
     assert!(difference["why"].as_str().unwrap().starts_with("none known"), "{difference}");
     reproduce(&place, &["--run", "run", "--level", "loose"], 0);
     let stale = reproduce(&place, &["--from-records"], 9);
-    assert!(stale.stdout.contains("tiny.csv"), "{}", stale.stdout);
+    assert!(stale.stdout.contains("small.csv"), "{}", stale.stdout);
     reproduce(&place, &["--run", "run", "--update"], 0);
     assert_eq!(std::fs::read_to_string(&table).unwrap(), sound, "the same records make the same bytes");
 }
@@ -84,7 +85,7 @@ fn a_value_that_is_off_has_a_reason() {
             if record["measure"] == "margin" {
                 record["libtorch_version"] = "9.9.9".into();
                 let value = record["value"].as_f64().unwrap();
-                if record["network"] == 5 {
+                if record["network"] == 2 {
                     record["value"] = (value * 1.01).into();
                 }
             }
@@ -94,7 +95,7 @@ fn a_value_that_is_off_has_a_reason() {
     std::fs::write(&path, lines.concat()).unwrap();
     let differences = reproduce(&place, &["--run", "run", "--format", "json"], 9).json();
     let of_values: Vec<&serde_json::Value> =
-        differences.as_array().unwrap().iter().filter(|row| row["what"] == "value of network 5").collect();
+        differences.as_array().unwrap().iter().filter(|row| row["what"] == "value of network 2").collect();
     assert_eq!(of_values.len(), 1, "{differences}");
     assert_eq!(of_values[0]["measure"], "margin");
     assert_eq!(of_values[0]["why"], "libtorch 9.9.9, not 2.11.0");
@@ -103,14 +104,14 @@ fn a_value_that_is_off_has_a_reason() {
 #[test]
 fn what_a_manifest_names_wrongly_is_named() {
     let place = with_manifest();
-    let manifest = place.path("results/tiny.toml");
+    let manifest = place.path("results/small.toml");
     let sound = std::fs::read_to_string(&manifest).unwrap();
     for (from, to, sign) in [
         ("\"margin\"", "\"margn\"", "did you mean `margin`?"),
         ("\"margin\"", "\"family:nroms\"", "nroms"),
         ("l2_norm / params", "l2_norm / prams", "params"),
-        ("path = \"../zoos/tiny\"", "path = \"../zoos/none\"", "none"),
-        ("path = \"../zoos/tiny\"\n", "", "tiny"),
+        ("path = \"../zoos/small\"", "path = \"../zoos/none\"", "none"),
+        ("path = \"../zoos/small\"\n", "", "small"),
         ("measures", "mesures", "unknown field `mesures`"),
         ("schema = 1", "schema = 2", "newer"),
         ("digest = \"", "digest = \"z", "digest"),
@@ -119,7 +120,7 @@ fn what_a_manifest_names_wrongly_is_named() {
         std::fs::write(&manifest, sound.replacen(from, to, 1)).unwrap();
         let answer = reproduce(&place, &["--update"], 6);
         assert!(
-            answer.stderr.contains("results/tiny.toml") && answer.stderr.contains(sign),
+            answer.stderr.contains("results/small.toml") && answer.stderr.contains(sign),
             "{}",
             answer.stderr
         );
@@ -132,13 +133,13 @@ fn what_a_manifest_names_wrongly_is_named() {
 fn a_zoo_that_changed_is_another_zoo() {
     let place = with_manifest();
     reproduce(&place, &["--run", "run", "--update"], 0);
-    let before = std::fs::read(place.path("results/tiny/records.jsonl.gz")).unwrap();
-    let listing = place.path("zoos/tiny/model_configs.json");
+    let before = std::fs::read(place.path("results/small/records.jsonl.gz")).unwrap();
+    let listing = place.path("zoos/small/model_configs.json");
     let text = std::fs::read_to_string(&listing).unwrap();
     std::fs::write(&listing, text.replacen("\"test_acc\": 0.", "\"test_acc\": 0.0", 1)).unwrap();
     let answer = reproduce(&place, &["--run", "run", "--update"], 6);
     assert!(answer.stderr.contains("its digest is"), "{}", answer.stderr);
-    assert_eq!(std::fs::read(place.path("results/tiny/records.jsonl.gz")).unwrap(), before);
+    assert_eq!(std::fs::read(place.path("results/small/records.jsonl.gz")).unwrap(), before);
 }
 
 #[test]
@@ -153,10 +154,10 @@ fn damaged_results_and_records_are_named_and_left_alone() {
         assert_eq!(std::fs::read(file).unwrap(), bytes, "left alone");
         std::fs::write(file, sound).unwrap();
     };
-    let table = place.path("results/tiny/tiny.csv");
+    let table = place.path("results/small/small.csv");
     let text = std::fs::read_to_string(&table).unwrap();
     damage(&table, text.replacen("spearman", "spearmint", 1).as_bytes(), &["--run", "run"], "`spearman`");
-    let archive = place.path("results/tiny/records.jsonl.gz");
+    let archive = place.path("results/small/records.jsonl.gz");
     let bytes = std::fs::read(&archive).unwrap();
     damage(&archive, &bytes[..bytes.len() - 9], &["--run", "run"], "records.jsonl.gz");
     let newer = b"{\"schema\":99,\"later\":true}\n";
@@ -218,12 +219,12 @@ fn merged_shards_are_the_whole_run_and_are_written_for_other_programs() {
     for shard in ["1/3", "2/3", "3/3"] {
         reproduce(&place, &["--shard", shard, "--run", &format!("part-{}", &shard[..1])], 0);
     }
-    let inputs = ["part-1/tiny", "part-2/tiny", "part-3/tiny/records.jsonl"];
-    place.run(&[&["merge"], &inputs[..], &["--into", "merged/tiny"]].concat(), 0);
+    let inputs = ["part-1/small", "part-2/small", "part-3/small/records.jsonl"];
+    place.run(&[&["merge"], &inputs[..], &["--into", "merged/small"]].concat(), 0);
     let answer = reproduce(&place, &["--run", "merged", "--level", "strict"], 0);
     assert!(!answer.stderr.contains("evaluating"), "{}", answer.stderr);
     assert_eq!(essences(&records(&place, "merged")), essences(&records(&place, "whole")));
-    let again = place.run(&["merge", "part-1/tiny", "--into", "merged/tiny"], 0);
+    let again = place.run(&["merge", "part-1/small", "--into", "merged/small"], 0);
     assert!(again.stderr.contains(" 0 records appended"), "{}", again.stderr);
 
     for name in ["all.jsonl", "all.jsonl.gz", "all.csv", "all.parquet", "all.json"] {
@@ -239,11 +240,16 @@ fn merged_shards_are_the_whole_run_and_are_written_for_other_programs() {
     // What was compressed is read as what was not.
     let board = |input: &str| place.run(&["board", input, "--format", "json", "--bootstrap", "0"], 0).json();
     std::fs::create_dir(place.path("model_zoo")).unwrap();
-    tiny::copy(&place.path("zoos/tiny"), &place.path("model_zoo/tiny"));
+    small_zoo::copy(&place.path("zoos/small"), &place.path("model_zoo/small"));
     assert_eq!(board("all.jsonl"), board("all.jsonl.gz"));
-    assert_eq!(board("merged/tiny")["scores"].as_array().unwrap().len(), EVALUATED);
-    assert_eq!(board("results/tiny.toml")["networks"], NETWORKS);
-    let answer = place.run(&["merge", "part-1/tiny", "--output", "all.xlsx"], 2);
+    assert_eq!(board("merged/small")["scores"].as_array().unwrap().len(), EVALUATED);
+    let of_results = board("results/small.toml");
+    assert_eq!(of_results["networks"], NETWORKS);
+    let expression = |score: &serde_json::Value| score["expression"].as_str().map(str::to_owned);
+    let composites: Vec<String> =
+        of_results["scores"].as_array().unwrap().iter().filter_map(expression).collect();
+    assert_eq!(composites, ["l2_norm / params"], "the manifest's composite is on the board");
+    let answer = place.run(&["merge", "part-1/small", "--output", "all.xlsx"], 2);
     assert!(answer.stderr.contains(".parquet"), "{}", answer.stderr);
     place.run(&["merge", "absent", "--output", "all.csv"], 1);
     place.run(&["board", "zoos"], 6);
@@ -254,7 +260,7 @@ fn a_board_of_several_zoos_has_their_mean() {
     let place = with_manifest();
     std::fs::create_dir(place.path("model_zoo")).unwrap();
     for zoo in ["one", "two"] {
-        tiny::copy(&place.path("zoos/tiny"), &place.path("model_zoo").join(zoo));
+        small_zoo::copy(&place.path("zoos/small"), &place.path("model_zoo").join(zoo));
         let run = format!("runs/{zoo}");
         place
             .run(&["eval", "--zoo", zoo, "--measure", "l2_norm,margin", "--run", &run, "--format", "csv"], 0);
@@ -298,13 +304,12 @@ fn a_full_disk_loses_nothing() {
     reproduce(&place, &["--run", "whole", "--update"], 0);
     let small = place.path("small");
     std::fs::create_dir(&small).unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=28k", "tmpfs"])
-        .arg(&small)
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !mounted {
+    let mount = |options: &[&str]| {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(options).arg(&small).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success())
+    };
+    if !mount(&["-t", "tmpfs", "-o", "size=16k", "tmpfs"]) {
         println!("skipped: this user may not mount a small file system");
         return;
     }
@@ -315,18 +320,19 @@ fn a_full_disk_loses_nothing() {
     assert!(kept > 0, "what was recorded before stands");
     assert!(essences(&records(&place, "small")).len() == kept, "no half lines");
 
-    // Results that do not fit leave the former ones as they were.
+    // Results that do not fit leave the former ones as they were: there is room for one copy.
+    assert!(mount(&["-o", "remount,size=28k"]));
     let results = small.join("results");
-    std::fs::remove_dir_all(small.join("tiny")).unwrap();
+    std::fs::remove_dir_all(small.join("small")).unwrap();
     std::fs::create_dir(&results).unwrap();
-    let text = std::fs::read_to_string(place.path("results/tiny.toml")).unwrap();
-    std::fs::write(results.join("tiny.toml"), text.replace("../zoos", "../../zoos")).unwrap();
-    let update = ["reproduce", "small/results/tiny.toml", "--run", "whole", "--update"];
+    let text = std::fs::read_to_string(place.path("results/small.toml")).unwrap();
+    std::fs::write(results.join("small.toml"), text.replace("../zoos", "../../zoos")).unwrap();
+    let update = ["reproduce", "small/results/small.toml", "--run", "whole", "--update"];
     place.run(&update, 0);
-    let before = std::fs::read(results.join("tiny/tiny.csv")).unwrap();
+    let before = std::fs::read(results.join("small/small.csv")).unwrap();
     let answer = place.run(&update, 6);
     assert!(answer.stderr.contains("free some space"), "{}", answer.stderr);
-    assert_eq!(std::fs::read(results.join("tiny/tiny.csv")).unwrap(), before);
+    assert_eq!(std::fs::read(results.join("small/small.csv")).unwrap(), before);
     let left: Vec<_> = std::fs::read_dir(&results).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "nothing half-written is left: {left:?}");
     drop(guard);
@@ -355,7 +361,7 @@ fn published_figures_need_the_published_networks() {
     assert!(table.contains("WCV, 1 graph") && !table.lines().next().unwrap().contains("ours."), "{table}");
 
     // A zoo of that name, though not that zoo: its scores stand beside the figures, and differ.
-    tiny::copy(&place.path("zoos/tiny"), &place.path("model_zoo/task1_v4"));
+    small_zoo::copy(&place.path("zoos/small"), &place.path("model_zoo/task1_v4"));
     let rows =
         place.run(&["reproduce", "--published", "task1_v4", "--device", "cpu", "--format", "json"], 9).json();
     let distance =
@@ -368,7 +374,7 @@ fn published_figures_need_the_published_networks() {
     // A listing alone has no networks to evaluate.
     let listed = place.path("model_zoo/task2_v1");
     std::fs::create_dir(&listed).unwrap();
-    std::fs::copy(place.path("zoos/tiny/model_configs.json"), listed.join("model_configs.json")).unwrap();
+    std::fs::copy(place.path("zoos/small/model_configs.json"), listed.join("model_configs.json")).unwrap();
     let answer = place.run(&["reproduce", "--published", "task2_v1"], 6);
     assert!(answer.stderr.contains("only lists its networks"), "{}", answer.stderr);
 }

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::manifests::{essences, with_manifest};
 use crate::reproduce::wait_until;
 use crate::support::Place;
-use crate::tiny::{essences, with_manifest};
 
 /// The cluster, until it is dropped.
 struct Cluster {
@@ -60,7 +60,7 @@ impl Drop for Cluster {
 
 fn slurm(place: &Place, cluster: &Cluster, more: &[&str]) -> Command {
     let arguments =
-        ["reproduce", "results/tiny.toml", "--executor", "slurm", "--shards", "3", "--run", "cluster"];
+        ["reproduce", "results/small.toml", "--executor", "slurm", "--shards", "3", "--run", "cluster"];
     cluster.command(place.pgdl(&[&arguments[..], more].concat()))
 }
 
@@ -79,11 +79,11 @@ fn process_of(element: usize) -> Option<u32> {
 fn the_scripts_can_be_read_before_anything_is_submitted() {
     let place = with_manifest();
     let arguments =
-        ["reproduce", "results/tiny.toml", "--executor", "slurm", "--shards", "5", "--at-once", "2"];
+        ["reproduce", "results/small.toml", "--executor", "slurm", "--shards", "5", "--at-once", "2"];
     let more = ["--sbatch=--partition=short", "--dry-run", "--jobs", "2", "--run", "a folder"];
     let scripts = place.run(&[&arguments[..], &more].concat(), 0).stdout;
     for sign in
-        ["#SBATCH --array=1-5%2", "#SBATCH --partition=short", "--jobs=2", "merge", "results/tiny.toml"]
+        ["#SBATCH --array=1-5%2", "#SBATCH --partition=short", "--jobs=2", "merge", "results/small.toml"]
     {
         assert!(scripts.contains(sign), "{sign} in\n{scripts}");
     }
@@ -102,7 +102,7 @@ fn the_scripts_can_be_read_before_anything_is_submitted() {
 fn a_cluster_reproduces_although_an_element_is_killed() {
     let Some(cluster) = Cluster::start() else { return };
     let place = with_manifest();
-    place.run(&["reproduce", "results/tiny.toml", "--update", "--run", "whole"], 0);
+    place.run(&["reproduce", "results/small.toml", "--update", "--run", "whole"], 0);
 
     let mut driver = slurm(&place, &cluster, &["--level", "strict"])
         .stdout(Stdio::null())
@@ -138,7 +138,7 @@ fn a_cluster_reproduces_although_an_element_is_killed() {
     let log = std::fs::read_to_string(place.path("cluster/slurm/evaluate-2.log")).unwrap();
     assert!(log.contains("exit code 137") && log.contains("put back into the queue"), "{log}");
     let [cluster_records, whole] =
-        ["cluster", "whole"].map(|run| essences(&place.path(run).join("tiny/records.jsonl")));
+        ["cluster", "whole"].map(|run| essences(&place.path(run).join("small/records.jsonl")));
     assert_eq!(cluster_records, whole, "each evaluation once, the same bytes");
 
     // A second time nothing lacks, and nothing is submitted.

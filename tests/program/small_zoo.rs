@@ -1,6 +1,6 @@
 //! A zoo of four small networks, trained once per test process and copied from then on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -41,8 +41,18 @@ optimizer = "adam"
 max_epochs = 6
 "#;
 
+/// The number of its networks.
+pub const NETWORKS: usize = 4;
+
 /// A place with the zoo `small` in it.
 pub fn place() -> Place {
+    let place = Place::new();
+    copy_to(&place.path("small"));
+    place
+}
+
+/// A copy of the zoo, as this folder.
+pub fn copy_to(folder: &Path) {
     static BUILT: OnceLock<Place> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let place = Place::new();
@@ -50,9 +60,7 @@ pub fn place() -> Place {
         place.run(&["zoo", "build", "recipe.toml", "--output", "small", "--device", "cpu"], 0);
         place
     });
-    let place = Place::new();
-    copy(&built.path("small"), &place.path("small"));
-    place
+    copy(&built.path("small"), folder);
 }
 
 /// The records of all runs in a place.
@@ -66,7 +74,8 @@ pub fn records(place: &Place) -> Vec<Value> {
     records
 }
 
-fn copy(from: &Path, to: &PathBuf) {
+/// Copies a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -184,9 +184,5 @@ fn what_cannot_be_submitted_is_told_before_anything_runs() {
     refused(&program, "finale", &[], "no phase `finale`");
     refused(&program, "final", &["--measure", "other"], "no measure `other`");
     refused(&program, "final", &["--name", "../x"], "cannot stand on a leaderboard");
-    let plugin = place.path("plugin");
-    std::fs::create_dir(&plugin).unwrap();
-    std::fs::write(plugin.join("Cargo.toml"), "").unwrap();
-    refused(&plugin, "final", &[], "is a plugin crate");
     assert!(!place.path("board/ledger.jsonl").exists());
 }

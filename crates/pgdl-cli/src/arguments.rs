@@ -34,7 +34,8 @@ pub enum Command {
     Score(Box<ScoreArguments>),
     /// Evaluate measures on a zoo and keep the records, without scoring
     Eval(Box<EvalArguments>),
-    /// Submit a program to a competition that is held here: evaluate it under its rules, enter it into the leaderboard
+    /// Submit a plugin or a program to a competition that is held here: evaluate it under its rules, enter it into the
+    /// leaderboard
     Submit(Box<SubmitArguments>),
     /// Measure what measures cost: passes, seconds and memory, each alone and all together
     Bench(BenchArguments),
@@ -95,6 +96,9 @@ pub enum Command {
         /// What to run in it, and how
         order: String,
     },
+    /// A program that is a measure: describes its measures, or evaluates a job
+    #[command(name = "__serve", hide = true, subcommand)]
+    Serve(ServeCommand),
     /// Lists the measures for a parent process, or checks the promises of one
     #[command(name = "__contract", hide = true)]
     Contract { id: Option<String> },
@@ -104,6 +108,15 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+/// What a program that is a measure is asked.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// What are you?
+    Describe,
+    /// What is the value?
+    Evaluate { job: PathBuf },
 }
 
 /// `pgdl zoo …`
@@ -419,7 +432,7 @@ pub struct ScoreArguments {
 /// `pgdl report`
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// Run folders, records files, or zoos whose default run is meant
+    /// Run folders, records files, manifests, or zoos whose default run is meant
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<String>,
     /// The page
@@ -428,6 +441,10 @@ pub struct ReportArguments {
     /// Also write every plot as SVG and PNG into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
+    /// Also composites of the measures that have records: expressions, as in dbi = davies_bouldin * (1 - mixup_accuracy).
+    /// Those of manifests are there already
+    #[arg(long, value_name = "LIST")]
+    pub composite: Option<String>,
     /// The zoo that the records are of, where it is no longer where it was
     #[arg(long, value_name = "ZOO")]
     pub zoo: Option<String>,
@@ -458,6 +475,10 @@ pub struct BoardArguments {
     /// The statistic that a board of several zoos shows
     #[arg(long, default_value = "cmi_pgdl", value_name = "STATISTIC")]
     pub statistic: String,
+    /// Also composites of the measures that have records: expressions, as in dbi = davies_bouldin * (1 - mixup_accuracy).
+    /// Those of manifests are there already
+    #[arg(long, value_name = "LIST")]
+    pub composite: Option<String>,
     /// The competition's published leaderboard, with our scores beside it where they are of the same zoo
     #[arg(long)]
     pub published: bool,
@@ -626,12 +647,16 @@ pub struct ExternalArguments {
     /// A Python with TensorFlow, for submissions [default: the one that scripts/interchange makes]
     #[arg(long, value_name = "PROGRAM")]
     pub python: Option<PathBuf>,
+    /// The folder of a plugin crate that is to run as a program
+    #[arg(skip)]
+    pub plugin: Option<PathBuf>,
 }
 
 /// `pgdl submit`
 #[derive(Debug, Args)]
 pub struct SubmitArguments {
-    /// A submission folder with a complexity.py, or a program that speaks the protocol of docs/executables.md
+    /// A plugin crate, a submission folder with a complexity.py, or a program that speaks the protocol of
+    /// docs/executables.md
     pub what: PathBuf,
     /// The competition's phase
     #[arg(long, default_value = "development")]

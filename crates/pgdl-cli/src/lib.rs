@@ -18,7 +18,7 @@ mod terminal;
 use clap::Parser;
 use pgdl_measure::{Registry, RegistryError};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, ServeCommand};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -53,6 +53,13 @@ pub fn main(register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -
             }
         }
         (Ok(()), Command::Sandbox { order }) => return pgdl_external::sandbox::main(&order),
+        (Ok(()), Command::Serve(question)) => {
+            let job = match &question {
+                ServeCommand::Describe => None,
+                ServeCommand::Evaluate { job } => Some(job.as_path()),
+            };
+            return pgdl_external::serve(&registry, job);
+        }
         (Ok(()), Command::Train { arguments }) => return pgdl_train::train_worker_main(arguments),
         (Ok(()), command) => run(command, &mut registry, &terminal),
     };
@@ -94,7 +101,7 @@ fn run(command: Command, registry: &mut Registry, terminal: &Terminal) -> Outcom
         Command::Eval(arguments) => commands::evaluate::run(*arguments, registry, terminal),
         Command::Submit(arguments) => commands::submit::run(*arguments, registry, terminal),
         Command::Bench(arguments) => commands::bench::run(&arguments, registry, terminal),
-        Command::Board(arguments) => commands::board::run(&arguments, terminal),
+        Command::Board(arguments) => commands::board::run(&arguments, registry, terminal),
         Command::Reproduce(arguments) => commands::reproduce::run(*arguments, registry, terminal),
         Command::Merge(arguments) => commands::merge::run(&arguments, terminal),
         Command::Measures(arguments) => commands::measures::list(&arguments, registry, terminal),
@@ -110,6 +117,8 @@ fn run(command: Command, registry: &mut Registry, terminal: &Terminal) -> Outcom
         Command::Completions { shell } => commands::manual::completions(shell, terminal),
         Command::Man { dir } => commands::manual::pages(dir.as_deref(), terminal),
         // These ended in `main`.
-        Command::Worker { .. } | Command::Sandbox { .. } | Command::Train { .. } => Ok(Exit::Ok),
+        Command::Worker { .. } | Command::Sandbox { .. } | Command::Serve(_) | Command::Train { .. } => {
+            Ok(Exit::Ok)
+        }
     }
 }

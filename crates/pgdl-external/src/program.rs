@@ -111,7 +111,8 @@ impl Program {
         Ok(Program { measures, ..program })
     }
 
-    fn describe(&self) -> Result<Vec<Description>> {
+    /// Asks it what it is.
+    pub(crate) fn describe(&self) -> Result<Vec<Description>> {
         let staging = Staging::new(&self.staging);
         let job = staging
             .job()
@@ -146,9 +147,10 @@ impl Program {
         Ok(introduction.measures)
     }
 
-    /// Whether its parts are what they were.
+    /// Whether its parts are what they were. Copies of ours that only a sandbox sees cannot be anything else.
     pub(crate) fn unchanged(&self) -> bool {
-        digest(&self.parts).is_ok_and(|digest| digest == self.digest)
+        let copied = self.parts.iter().all(|part| part.starts_with(&self.staging));
+        (copied && self.sandbox.is_some()) || digest(&self.parts).is_ok_and(|digest| digest == self.digest)
     }
 
     /// Starts it once.
@@ -203,6 +205,7 @@ impl Program {
             command: command.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
             environment: self.environment(start),
             visible: self.parts.iter().chain(&self.libraries).chain(&policy.read).cloned().collect(),
+            writable: Vec::new(),
             job: start.job.network(),
             data: start.data.clone(),
             world: start.job.world(),

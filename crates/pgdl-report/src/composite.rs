@@ -52,34 +52,46 @@ pub fn requested_values<'a>(
     records: impl IntoIterator<Item = &'a Record>,
 ) -> Vec<MeasureValues> {
     let columns = values_from_records(population, records);
-    let column = |measure: &MeasureSpec| columns.iter().find(|column| column.measure == measure.as_str());
-    let entry = |measure: &MeasureSpec, place: usize| {
-        column(measure).and_then(|column| column.entries.get(place)).cloned().unwrap_or_else(Entry::missing)
-    };
-    let networks = 0..population.networks.len();
     let values = |asked: &Asked| match asked {
-        Asked::Measure(spec) => column(spec).cloned().unwrap_or_else(|| MeasureValues {
+        Asked::Measure(spec) => column(&columns, spec).cloned().unwrap_or_else(|| MeasureValues {
             measure: spec.to_string(),
-            entries: networks.clone().map(|_| Entry::missing()).collect(),
+            entries: population.networks.iter().map(|_| Entry::missing()).collect(),
             seconds: None,
             expression: None,
         }),
-        Asked::Composite(composite) => MeasureValues {
-            measure: composite.label(),
-            entries: networks
-                .clone()
-                .map(|place| composite_entry(composite, |measure| entry(measure, place)))
-                .collect(),
-            seconds: composite
-                .expression
-                .ingredients()
-                .into_iter()
-                .filter_map(|measure| column(measure)?.seconds)
-                .reduce(|sum, seconds| sum + seconds),
-            expression: Some(composite.expression.to_string()),
-        },
+        Asked::Composite(composite) => composite_values(population, composite, &columns),
     };
     request.asked.iter().map(values).collect()
+}
+
+/// The values of a composite, from those of its measures, as far as they are among `columns`. Its seconds are those of
+/// its measures together.
+pub fn composite_values(
+    population: &Population,
+    composite: &Composite,
+    columns: &[MeasureValues],
+) -> MeasureValues {
+    let entry = |measure: &MeasureSpec, place: usize| {
+        let found = column(columns, measure).and_then(|column| column.entries.get(place));
+        found.cloned().unwrap_or_else(Entry::missing)
+    };
+    MeasureValues {
+        measure: composite.label(),
+        entries: (0..population.networks.len())
+            .map(|place| composite_entry(composite, |measure| entry(measure, place)))
+            .collect(),
+        seconds: composite
+            .expression
+            .ingredients()
+            .into_iter()
+            .filter_map(|measure| column(columns, measure)?.seconds)
+            .reduce(|sum, seconds| sum + seconds),
+        expression: Some(composite.expression.to_string()),
+    }
+}
+
+fn column<'a>(columns: &'a [MeasureValues], measure: &MeasureSpec) -> Option<&'a MeasureValues> {
+    columns.iter().find(|column| column.measure == measure.as_str())
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ mod csv;
 mod json;
 mod parquet;
 
-use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use pgdl_run::Record;
 use polars::prelude::{Column, DataFrame};
 
 use crate::error::{ReportError, Result};
+use crate::whole_file::WholeFile;
 
 /// A file format for records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,27 +115,15 @@ pub fn export_records<'a>(
     format: ExportFormat,
 ) -> Result<()> {
     let frame = record_frame(records)?;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = Path::new(&partial);
-    let written = write(&frame, partial, format)
-        .and_then(|()| std::fs::rename(partial, path))
-        .map_err(|source| ReportError::io(path, source));
-    if written.is_err() {
-        // The first error counts; what is left over is named so that nobody takes it for the file.
-        let _ = std::fs::remove_file(partial);
-    }
-    written
-}
-
-fn write(frame: &DataFrame, path: &Path, format: ExportFormat) -> std::io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    match format {
-        ExportFormat::Csv => csv::write(frame, &mut file)?,
-        ExportFormat::Json => json::write(frame, &mut file)?,
-        ExportFormat::Parquet => parquet::write(frame, &mut file)?,
-    }
-    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+    WholeFile::create(path)?.fill(|file| {
+        let mut file = BufWriter::new(file);
+        match format {
+            ExportFormat::Csv => csv::write(&frame, &mut file)?,
+            ExportFormat::Json => json::write(&frame, &mut file)?,
+            ExportFormat::Parquet => parquet::write(&frame, &mut file)?,
+        }
+        file.flush()
+    })
 }
 
 #[cfg(test)]
@@ -195,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("absent").join("records.csv");
         let message = export_records(&records(), &path, ExportFormat::Csv).unwrap_err().to_string();
-        assert!(message.starts_with(&format!("{}: ", path.display())), "{message}");
+        assert!(message.contains(&path.display().to_string()), "{message}");
         assert!(ExportFormat::of(Path::new("records.xls")).is_err());
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use pgdl_measure::Composite;
 use pgdl_run::{Passes, Record, RunContext};
 use pgdl_score::{Cmi, Grid, Options, Outcome, kendall_tau_b};
 use pgdl_zoo::{Gap, Zoo};
 
+use crate::composite::composite_values;
 use crate::error::Result;
 use crate::population::{Population, PopulationNetwork};
 use crate::score_report::{MeasureScore, SCORE_REPORT_SCHEMA, ScoreReport};
@@ -35,6 +37,8 @@ pub struct MeasureNote {
 pub struct FoundRecords {
     /// The records, in the order in which they were written.
     pub records: Vec<Record>,
+    /// Composites to show besides the measures that have records.
+    pub composites: Vec<Composite>,
     /// The contexts of the runs, as far as they are kept.
     pub contexts: Vec<RunContext>,
     /// What a reader should know about how they were found.
@@ -128,7 +132,7 @@ impl Findings {
         let population = population(zoo, gap, &mut notes)?;
         let records = valid_records(zoo, found.records, describe, &mut notes);
         let zoo_digest = zoo.digest().unwrap_or_default();
-        let findings = Findings::of_records(population, &records, options, describe)?;
+        let findings = Findings::of_records(population, &records, &found.composites, options, describe)?;
         notes.extend(findings.notes);
         Ok(Findings { zoo_digest, contexts: found.contexts, notes, ..findings })
     }
@@ -137,6 +141,7 @@ impl Findings {
     pub(crate) fn of_records(
         population: Population,
         records: &[Record],
+        composites: &[Composite],
         options: &Options,
         describe: &dyn Fn(&str) -> Option<MeasureNote>,
     ) -> Result<Findings> {
@@ -151,10 +156,32 @@ impl Findings {
                  floating-point type, data) than the newest of their measure, and do not count"
             ));
         }
-        let mut measures = counting
-            .iter()
-            .map(|counting| MeasureFindings::new(&grid, &gaps, counting, options, describe))
-            .collect::<Result<Vec<_>>>()?;
+        let columns: Vec<MeasureValues> = counting.iter().map(CountingRecords::values).collect();
+        let of_measures = counting.iter().zip(&columns).map(|(counting, values)| {
+            let records = counting.records.iter().flatten();
+            let id = records.clone().next().map_or("", |record| record.measure.as_str());
+            MeasureFindings::new(
+                &grid,
+                &gaps,
+                values.clone(),
+                describe(id),
+                Provenance::of(records.copied()),
+                options,
+            )
+        });
+        let mut measures = of_measures.collect::<Result<Vec<_>>>()?;
+        for composite in composites {
+            let values = composite_values(&population, composite, &columns);
+            let ingredients: Vec<&MeasureFindings> = composite
+                .expression
+                .ingredients()
+                .into_iter()
+                .filter_map(|spec| measures.iter().find(|measure| measure.values.measure == spec.as_str()))
+                .collect();
+            let note = note_of_composite(composite, &ingredients);
+            let provenance = Provenance::together(ingredients.iter().map(|measure| &measure.provenance));
+            measures.push(MeasureFindings::new(&grid, &gaps, values, Some(note), provenance, options)?);
+        }
         measures.sort_by(|a, b| by_score(a.score.cmi_pgdl, b.score.cmi_pgdl));
         let report = ScoreReport {
             schema: SCORE_REPORT_SCHEMA,
@@ -211,11 +238,11 @@ impl MeasureFindings {
     fn new(
         grid: &Grid,
         gaps: &[f64],
-        counting: &CountingRecords<'_>,
+        values: MeasureValues,
+        note: Option<MeasureNote>,
+        provenance: Provenance,
         options: &Options,
-        describe: &dyn Fn(&str) -> Option<MeasureNote>,
     ) -> Result<MeasureFindings> {
-        let values = counting.values();
         let numbers: Vec<Option<f64>> = values.entries.iter().map(|entry| entry.value()).collect();
         let scores = pgdl_score::score(grid, gaps, &numbers, options)?;
         let granulated = scores.granulated_kendall.axes.iter().map(|axis| axis.value.clone().ok());
@@ -224,15 +251,14 @@ impl MeasureFindings {
             .map(|(axis, granulated)| AxisSlices { granulated, slices: slices(grid, axis, gaps, &numbers) })
             .collect();
         let (cmi_pgdl, cmi_fgm) = (scores.cmi_pgdl.clone(), scores.cmi_fgm.clone());
-        let id = counting.records.iter().flatten().next().map_or("", |record| record.measure.as_str());
         Ok(MeasureFindings {
-            note: describe(id),
+            note,
             score: MeasureScore::new(grid, &values, scores),
             values,
             cmi_pgdl,
             cmi_fgm,
             slices,
-            provenance: Provenance::of(counting.records.iter().flatten().copied()),
+            provenance,
         })
     }
 
@@ -240,6 +266,21 @@ impl MeasureFindings {
     pub fn reversals(&self) -> Vec<usize> {
         let overall = self.score.kendall_tau_b;
         (0..self.slices.len()).filter(|&axis| self.slices[axis].reverses(overall)).collect()
+    }
+}
+
+/// What is to be said of a composite.
+fn note_of_composite(composite: &Composite, ingredients: &[&MeasureFindings]) -> MeasureNote {
+    let of = |is: fn(&MeasureNote) -> bool| {
+        ingredients.iter().any(|measure| measure.note.as_ref().is_some_and(is))
+    };
+    MeasureNote {
+        title: "A composite, computed from the records of the measures in its expression.".to_owned(),
+        family: "composite".to_owned(),
+        formula: composite.expression.to_string(),
+        paper: "Its standard errors take the errors of its measures as independent.".to_owned(),
+        control: of(|note| note.control),
+        uses_gaps: of(|note| note.uses_gaps),
     }
 }
 
@@ -318,6 +359,43 @@ impl Provenance {
             });
         }
         found
+    }
+}
+
+impl Provenance {
+    /// Of what several measures make together: every answer of each, and the sum of what they cost.
+    fn together<'a>(parts: impl Iterator<Item = &'a Provenance>) -> Provenance {
+        let mut all = Provenance::default();
+        for part in parts {
+            all.versions.extend(&part.versions);
+            all.seeds.extend(&part.seeds);
+            all.samples.extend(&part.samples);
+            all.dtypes.extend(part.dtypes.clone());
+            all.devices.extend(part.devices.clone());
+            all.batch_sizes.extend(&part.batch_sizes);
+            all.threads.extend(&part.threads);
+            all.pgdl_versions.extend(part.pgdl_versions.clone());
+            all.libtorch_versions.extend(part.libtorch_versions.clone());
+            all.data_digests.extend(part.data_digests.clone());
+            all.first = [all.first, part.first.clone()].into_iter().flatten().min();
+            all.last = [all.last, part.last.clone()].into_iter().flatten().max();
+            all.mean_seconds = sum(all.mean_seconds, part.mean_seconds, |a, b| a + b);
+            all.mean_passes = sum(all.mean_passes, part.mean_passes, |a, b| Passes {
+                forward: a.forward + b.forward,
+                backward: a.backward + b.backward,
+                hvp: a.hvp + b.hvp,
+            });
+            all.peak_memory_bytes = all.peak_memory_bytes.max(part.peak_memory_bytes);
+        }
+        all
+    }
+}
+
+/// Of two that may be missing.
+fn sum<T>(one: Option<T>, other: Option<T>, add: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(add(one, other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -36,7 +36,7 @@ mod whole_file;
 
 pub use compare::{Committed, Comparison, Difference};
 pub use competition::ScoresFile;
-pub use composite::{composite_entry, requested_values};
+pub use composite::{composite_entry, composite_values, requested_values};
 pub use error::{ReportError, Result};
 pub use export::{ExportFormat, export_records, record_frame};
 pub use findings::{Findings, FoundRecords, MeasureNote};

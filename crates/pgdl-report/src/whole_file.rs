@@ -40,10 +40,17 @@ impl WholeFile {
     ///
     /// # Errors
     /// When the disk is full, or the name cannot be given.
-    pub fn write(mut self, bytes: &[u8]) -> Result<()> {
+    pub fn write(self, bytes: &[u8]) -> Result<()> {
+        self.fill(|file| file.write_all(bytes))
+    }
+
+    /// Lets the file's whole content be written, and gives it its name.
+    ///
+    /// # Errors
+    /// When the disk is full, the name cannot be given, or `content` fails.
+    pub fn fill(mut self, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
         // Not synchronized with the disk: it can be made again, and many files would wait long.
-        self.file
-            .write_all(bytes)
+        content(&mut self.file)
             .and_then(|()| fs::rename(&self.beside, &self.path))
             .map_err(|source| ReportError::Unwritable { path: self.path.clone(), source })?;
         self.complete = true;

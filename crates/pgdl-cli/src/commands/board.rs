@@ -3,26 +3,29 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use pgdl_measure::Registry;
 use pgdl_report::{
-    Leaderboard, Manifest, Population, Published, RECORDS_ARCHIVE, ScoreReport, Statistic,
-    values_from_records,
+    Leaderboard, Manifest, MeasureValues, Population, Published, RECORDS_ARCHIVE, ScoreReport, Statistic,
+    composite_values, values_from_records,
 };
 use pgdl_run::{RECORDS_FILE, Record, RunFolder};
 use pgdl_score::Options;
 use pgdl_zoo::{Split, Zoo};
 
 use crate::arguments::{BoardArguments, Format};
+use crate::commands::composites::Composites;
 use crate::commands::print_table;
 use crate::commands::score::gap;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
 
 /// Prints a board.
-pub fn run(arguments: &BoardArguments, terminal: &Terminal) -> Outcome {
+pub fn run(arguments: &BoardArguments, registry: &Registry, terminal: &Terminal) -> Outcome {
     let statistic: Statistic = arguments.statistic.parse().map_err(|error: pgdl_report::ReportError| {
         Failure { exit: Exit::Usage, hint: error.hint(), message: error.to_string() }
     })?;
-    let mut found = Found::default();
+    let composites = Composites::named(arguments.composite.as_deref(), registry)?;
+    let mut found = Found { zoos: BTreeMap::new(), composites, registry, terminal };
     for input in &arguments.inputs {
         found.add(input)?;
     }
@@ -30,7 +33,7 @@ pub fn run(arguments: &BoardArguments, terminal: &Terminal) -> Outcome {
     if let (Some(published), true) = (&published, arguments.inputs.is_empty()) {
         found.add_runs_of(published)?;
     }
-    let reports = found.reports(arguments, terminal)?;
+    let reports = found.reports(arguments)?;
     if let Some(published) = published {
         for report in reports.iter().filter(|report| published.task(&report.zoo).is_err()) {
             terminal.note(format_args!("{}: no figures are published for this zoo", report.zoo));
@@ -53,13 +56,15 @@ pub fn run(arguments: &BoardArguments, terminal: &Terminal) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Records by zoo, and where the zoo may be.
-#[derive(Default)]
-struct Found {
+/// Records by zoo and where the zoo may be, and composites.
+struct Found<'a> {
     zoos: BTreeMap<String, (Vec<Record>, Vec<PathBuf>)>,
+    composites: Composites,
+    registry: &'a Registry,
+    terminal: &'a Terminal,
 }
 
-impl Found {
+impl Found<'_> {
     /// Adds the records of a run, a records file, a manifest's results, or all of those in a folder.
     fn add(&mut self, input: &Path) -> Result<(), Failure> {
         if input.extension().is_some_and(|extension| extension == "toml") {
@@ -97,6 +102,7 @@ impl Found {
                 .hint(format!("`pgdl reproduce {} --update` makes them", path.display())));
         }
         self.add_records(&archive)?;
+        self.composites.add_those_of(&manifest, path, self.registry, self.terminal)?;
         for zoo in &manifest.zoos {
             if let Some((_, places)) = self.zoos.get_mut(&zoo.name) {
                 places.push(manifest.place_of(zoo));
@@ -135,20 +141,23 @@ impl Found {
         Ok(())
     }
 
-    fn reports(self, arguments: &BoardArguments, terminal: &Terminal) -> Result<Vec<ScoreReport>, Failure> {
+    fn reports(self, arguments: &BoardArguments) -> Result<Vec<ScoreReport>, Failure> {
         let mut reports = Vec::new();
         for (name, (records, places)) in self.zoos {
             let zoo = open(&name, &places)?;
             let digest = zoo.digest()?;
             let foreign = records.iter().filter(|record| record.zoo_digest != digest).count();
             if foreign > 0 {
-                terminal.warn(format_args!(
+                self.terminal.warn(format_args!(
                     "{name}: {foreign} of {} records were made with another state of this zoo",
                     records.len()
                 ));
             }
             let population = Population::from_zoo(&zoo, gap(arguments.gap))?;
-            let values = values_from_records(&population, &records);
+            let columns = values_from_records(&population, &records);
+            let composites = self.composites.0.iter();
+            let composites = composites.map(|composite| composite_values(&population, composite, &columns));
+            let values: Vec<MeasureValues> = columns.iter().cloned().chain(composites).collect();
             let options = Options {
                 bootstrap: arguments.bootstrap as usize,
                 test_examples: zoo.data_size(Split::Test).ok().map(|size| size as u64),

@@ -28,7 +28,8 @@ pub struct Evaluated {
 
 /// Evaluates and prints, per measure, what became of it.
 pub fn run(mut arguments: EvalArguments, registry: &mut Registry, terminal: &Terminal) -> Outcome {
-    let externals = external::register(&arguments.external, std::slice::from_ref(&arguments.zoo), registry)?;
+    let externals =
+        external::register(&arguments.external, std::slice::from_ref(&arguments.zoo), registry, terminal)?;
     if let Some(externals) = &externals {
         arguments.run.worker = Some(externals.worker());
         arguments.measure.get_or_insert_with(|| externals.measures.join(","));

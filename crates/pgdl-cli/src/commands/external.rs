@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pgdl_external::{ExternalError, Policy, Program, Submission};
+use pgdl_external::{ExternalError, Plugin, Policy, Program, Submission};
 use pgdl_measure::Registry;
 use pgdl_run::{RUNS_DIR_VARIABLE, WORKER_ARGUMENT, WorkerCommand};
 use pgdl_zoo::Zoo;
 
 use crate::arguments::ExternalArguments;
+use crate::commands::{LIBRARY_SETTINGS, plugin};
 use crate::exit::{Exit, Failure, chain};
+use crate::terminal::Terminal;
 
 /// The file in the staging folder that tells workers of the programs.
 const PROGRAMS_FILE: &str = "programs.json";
@@ -41,8 +43,9 @@ pub fn register(
     arguments: &ExternalArguments,
     zoos: &[String],
     registry: &mut Registry,
+    terminal: &Terminal,
 ) -> Result<Option<Externals>, Failure> {
-    if arguments.executable.is_empty() && arguments.submission.is_empty() {
+    if arguments.executable.is_empty() && arguments.submission.is_empty() && arguments.plugin.is_none() {
         return Ok(None);
     }
     let staging = tempfile::Builder::new()
@@ -64,6 +67,14 @@ pub fn register(
             initial_weights: keep_initial_weights(zoos),
         };
         programs.push(submission.program(staging.path())?);
+    }
+    if let Some(folder) = &arguments.plugin {
+        let sandbox = (!arguments.no_sandbox).then(|| policy.clone());
+        let (name, host) = plugin::submitted(folder, sandbox.as_ref(), staging.path(), terminal)?;
+        let environment =
+            LIBRARY_SETTINGS.map(|(variable, value)| (variable.to_owned(), value.to_owned())).to_vec();
+        let plugin = Plugin { name, host, environment, sandbox };
+        programs.push(plugin.program(staging.path(), |id| registry.info(id).is_err())?);
     }
     let list = staging.path().join(PROGRAMS_FILE);
     let written = serde_json::to_vec(&programs).map_err(std::io::Error::from);

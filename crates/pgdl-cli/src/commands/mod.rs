@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod board;
+pub mod composites;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;

@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use pgdl_measure::{Need, Registry};
-use pgdl_report::{Findings, FoundRecords, MeasureNote, ReportError, WholeFile, report_page, write_plots};
+use pgdl_measure::{Composite, Need, Registry};
+use pgdl_report::{
+    Findings, FoundRecords, Manifest, MeasureNote, RECORDS_ARCHIVE, ReportError, WholeFile, report_page,
+    write_plots,
+};
 use pgdl_run::{RECORDS_FILE, Record, RunContext, RunFolder, merge};
 use pgdl_score::Options;
 use pgdl_zoo::{Split, Zoo};
 
 use crate::arguments::ReportArguments;
+use crate::commands::composites::Composites;
 use crate::commands::score::gap;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::terminal::Terminal;
@@ -21,8 +25,20 @@ pub fn run(arguments: &ReportArguments, registry: &Registry, terminal: &Terminal
         std::fs::create_dir_all(folder)
             .map_err(|source| ReportError::Unwritable { path: folder.clone(), source })?;
     }
-    let runs = arguments.runs.iter().map(|run| find_run(run)).collect::<Result<Vec<PathBuf>, Failure>>()?;
-    let findings = found(&runs, arguments)?
+    let mut composites = Composites::named(arguments.composite.as_deref(), registry)?;
+    let (mut runs, mut places) = (Vec::new(), Vec::new());
+    for run in &arguments.runs {
+        let path = Path::new(run);
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let manifest = Manifest::read(path)?;
+            composites.add_those_of(&manifest, path, registry, terminal)?;
+            places.extend(manifest.zoos.iter().map(|zoo| (zoo.name.clone(), manifest.place_of(zoo))));
+            runs.push(manifest.results_folder().join(RECORDS_ARCHIVE));
+        } else {
+            runs.push(find_run(run)?);
+        }
+    }
+    let findings = found(&runs, &places, &composites.0, arguments)?
         .into_iter()
         .map(|(zoo, found)| {
             let options = Options {
@@ -80,7 +96,12 @@ fn nothing(run: &Path, zoo: &str) -> Failure {
 }
 
 /// The records of the runs by zoo, in the order in which the zoos first occur.
-fn found(runs: &[PathBuf], arguments: &ReportArguments) -> Result<Vec<(Zoo, FoundRecords)>, Failure> {
+fn found(
+    runs: &[PathBuf],
+    places: &[(String, PathBuf)],
+    composites: &[Composite],
+    arguments: &ReportArguments,
+) -> Result<Vec<(Zoo, FoundRecords)>, Failure> {
     let merged = merge(runs)?;
     let contexts: Vec<RunContext> =
         runs.iter().filter_map(|run| pgdl_report::findings::read_context(run)).collect();
@@ -117,7 +138,7 @@ fn found(runs: &[PathBuf], arguments: &ReportArguments) -> Result<Vec<(Zoo, Foun
     names
         .into_iter()
         .map(|name| {
-            let zoo = find_zoo(&name, &contexts, arguments)?;
+            let zoo = find_zoo(&name, &contexts, places, arguments)?;
             let (of_zoo, others): (Vec<Record>, Vec<Record>) =
                 std::mem::take(&mut records).into_iter().partition(|record| record.zoo == name);
             records = others;
@@ -126,6 +147,7 @@ fn found(runs: &[PathBuf], arguments: &ReportArguments) -> Result<Vec<(Zoo, Foun
             let found = FoundRecords {
                 records: of_zoo.collect(),
                 contexts: contexts.iter().filter(|context| context.zoo == name).cloned().collect(),
+                composites: composites.to_vec(),
                 notes: notes.clone(),
             };
             Ok((zoo, found))
@@ -133,12 +155,18 @@ fn found(runs: &[PathBuf], arguments: &ReportArguments) -> Result<Vec<(Zoo, Foun
         .collect()
 }
 
-/// The zoo that records are of: as named, where its run found it, or by its name.
-fn find_zoo(name: &str, contexts: &[RunContext], arguments: &ReportArguments) -> Result<Zoo, Failure> {
+/// The zoo that records are of: as named, where its run found it or its manifest says, or by its name.
+fn find_zoo(
+    name: &str,
+    contexts: &[RunContext],
+    places: &[(String, PathBuf)],
+    arguments: &ReportArguments,
+) -> Result<Zoo, Failure> {
     if let Some(zoo) = &arguments.zoo {
         return Ok(Zoo::find(zoo)?);
     }
     let roots = contexts.iter().filter(|context| context.zoo == name).map(|context| &context.zoo_root);
+    let roots = roots.chain(places.iter().filter(|(zoo, _)| zoo == name).map(|(_, place)| place));
     let there = roots.filter_map(|root| Zoo::open(root).ok()).find(|zoo| !zoo.networks().is_empty());
     there.map_or_else(|| Zoo::find(name), Ok).map_err(|error| {
         Failure::new(

@@ -25,7 +25,7 @@ struct Subject {
 
 /// Runs `pgdl score`.
 pub fn run(mut arguments: ScoreArguments, registry: &mut Registry, terminal: &Terminal) -> Outcome {
-    let externals = external::register(&arguments.external, arguments.zoo.as_slice(), registry)?;
+    let externals = external::register(&arguments.external, arguments.zoo.as_slice(), registry, terminal)?;
     if let Some(externals) = &externals {
         arguments.run.worker = Some(externals.worker());
         arguments.measure.get_or_insert_with(|| externals.measures.join(","));

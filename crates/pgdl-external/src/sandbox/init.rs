@@ -11,12 +11,12 @@ use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid};
 use rustix::fs::Mode;
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, geteuid, getrlimit, set_dumpable_behavior,
+    DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit, setsid, umask, wait,
 };
 use serde::{Deserialize, Serialize};
 
-use super::keeper::NOBODY;
+use super::keeper::{AS_NOBODY, NOBODY};
 use super::{Order, Policy, SCRATCH, Verdict, filter, world};
 
 /// What every program's environment holds.
@@ -51,7 +51,8 @@ fn live(order: &Order, mut go: PipeReader, speaks: &PipeWriter) -> Result<Verdic
     let mut letter = [0; 1];
     // Until the keeper has said who this process is, it is nobody and can do nothing.
     go.read_exact(&mut letter).map_err(|_| "its keeper has ended".to_owned())?;
-    let as_root = geteuid().as_raw() == 0;
+    // Who may change folders of ours has to be who we are, without any right beyond.
+    let becomes_nobody = letter == [AS_NOBODY] && order.writable.is_empty();
     step("a session of its own", setsid().map(drop))?;
     // What is made now is for everybody to see.
     umask(Mode::WGRP | Mode::WOTH);
@@ -59,7 +60,7 @@ fn live(order: &Order, mut go: PipeReader, speaks: &PipeWriter) -> Result<Verdic
     step("a name", sethostname("sandbox"))?;
     limit(&order.policy)?;
     keep_only(speaks, &go)?;
-    give_up_rights(as_root)?;
+    give_up_rights(becomes_nobody)?;
     step("ending with its keeper", set_parent_process_death_signal(Some(Signal::KILL)))?;
     // The keeper may have ended before that call: then the pipe is closed, and nobody would ever end this process.
     step("a look at its keeper", keeper_lives(&go))?;
@@ -99,7 +100,7 @@ fn lower(resource: Resource, most: u64) -> rustix::io::Result<()> {
     setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
-fn give_up_rights(as_root: bool) -> Result<(), String> {
+fn give_up_rights(becomes_nobody: bool) -> Result<(), String> {
     for capability in 0..64 {
         // SAFETY: numbers only.
         let outcome = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) };
@@ -109,7 +110,7 @@ fn give_up_rights(as_root: bool) -> Result<(), String> {
             Err(error) => return Err(format!("capabilities: {error}")),
         }
     }
-    if as_root {
+    if becomes_nobody {
         let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
         step("groups", setgroups(&[]))?;
         step("a group", setresgid(group, group, group))?;

@@ -20,6 +20,9 @@ const GLANCE: Duration = Duration::from_millis(5);
 const EVERY: u32 = 4;
 /// The user and group that a root's program runs as.
 pub(super) const NOBODY: u32 = 65_534;
+/// What the keeper tells the init: go on, as nobody or as who we are.
+pub(super) const AS_NOBODY: u8 = b'n';
+const AS_WHO_WE_ARE: u8 = b'w';
 
 /// What a program does when its first argument is [`super::SANDBOX_ARGUMENT`], with the order that follows: it runs the
 /// order's program in a sandbox, and ends as that did.
@@ -131,23 +134,26 @@ fn start_init(
     }
 }
 
-/// Tells the kernel who the init is, and the init to go on.
+/// Tells the kernel who the init is, and the init to go on, as nobody where that is possible.
 fn admit(init: Pid, may_go: &mut PipeWriter) -> Result<(), String> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let map = |own: u32| {
-        if user == 0 { format!("0 0 1\n{NOBODY} {NOBODY} 1\n") } else { format!("{own} {own} 1\n") }
-    };
     let write = |name: &str, text: &str| {
         let path = format!("/proc/{}/{name}", init.as_raw_nonzero());
         fs::write(&path, text).map_err(|error| format!("{name} of its users: {error}"))
     };
-    if user != 0 {
+    let nobody_too = format!("0 0 1\n{NOBODY} {NOBODY} 1\n");
+    // A root of a container that holds no other user has no nobody.
+    let as_nobody = user == 0
+        && group == 0
+        && write("gid_map", &nobody_too).and_then(|()| write("uid_map", &nobody_too)).is_ok();
+    if !as_nobody {
         // Else groups could be dropped that deny something.
         write("setgroups", "deny")?;
+        write("gid_map", &format!("{group} {group} 1\n"))?;
+        write("uid_map", &format!("{user} {user} 1\n"))?;
     }
-    write("gid_map", &map(group))?;
-    write("uid_map", &map(user))?;
-    may_go.write_all(b"g").map_err(|error| format!("its init does not listen: {error}"))
+    let letter = if as_nobody { AS_NOBODY } else { AS_WHO_WE_ARE };
+    may_go.write_all(&[letter]).map_err(|error| format!("its init does not listen: {error}"))
 }
 
 /// Waits for the init to end; gives a verdict where it has to be ended.

@@ -14,6 +14,7 @@ mod filter;
 mod init;
 mod keeper;
 mod usage;
+mod workshop;
 mod world;
 
 use std::fs;
@@ -29,6 +30,7 @@ use crate::launch::{self, Ending};
 use crate::staging::Staging;
 
 pub use keeper::main;
+pub use workshop::{Confined, Workshop};
 
 /// The hidden first argument that turns a program into a sandbox's keeper; an order follows as JSON.
 pub const SANDBOX_ARGUMENT: &str = "__sandbox";
@@ -95,6 +97,7 @@ impl Policy {
             command: ["/bin/sh", "-c", ":"].map(str::to_owned).to_vec(),
             environment: Vec::new(),
             visible: Vec::new(),
+            writable: Vec::new(),
             job: job.network(),
             data: None,
             world: job.world(),
@@ -130,6 +133,8 @@ pub(crate) struct Order {
     pub environment: Vec<(String, String)>,
     /// What it sees, each at its own place, besides the system.
     pub visible: Vec<PathBuf>,
+    /// Folders that it may change, each at its own place. With any it stays who we are: only a [`Workshop`] has some.
+    pub writable: Vec<PathBuf>,
     /// What it sees as `/job`.
     pub job: PathBuf,
     /// What it sees as `/data`.

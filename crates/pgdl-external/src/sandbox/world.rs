@@ -61,6 +61,9 @@ pub(super) fn build(order: &Order) -> Result<(), String> {
     for place in &visible {
         expose(world, place, place)?;
     }
+    for place in &order.writable {
+        expose(world, place, place)?;
+    }
     hide(world, &order.policy.hidden)?;
 
     let mut devices: Vec<PathBuf> = DEVICES.iter().map(PathBuf::from).collect();
@@ -96,6 +99,14 @@ pub(super) fn build(order: &Order) -> Result<(), String> {
         }
         let fixed = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
         about(device, set_attributes(&place, fixed, false))?;
+    }
+    for place in &order.writable {
+        let inside = within(world, place);
+        about(place, bind(place, &inside))?;
+        about(place, set_attributes(&inside, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV, false))?;
+        // What was laid over what must not be seen lies beneath now.
+        let within_it = |hidden: &&PathBuf| hidden.starts_with(place);
+        hide(world, &order.policy.hidden.iter().filter(within_it).cloned().collect::<Vec<_>>())?;
     }
     let scratch = within(world, Path::new(SCRATCH));
     let options = format!("mode=1777,size={},nr_inodes=65536", order.policy.scratch);

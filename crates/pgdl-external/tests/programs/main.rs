@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use pgdl_external::{Policy, Program, SANDBOX_ARGUMENT};
+use pgdl_external::{Policy, Program, SANDBOX_ARGUMENT, Workshop};
 use pgdl_measure::contract::tiny_networks;
 use pgdl_measure::{Detail, MeasureError, Measured, Probe, Registry};
 
@@ -51,6 +51,7 @@ tests!(
     the_scratch_folder_is_bounded,
     who_kills_its_parent_or_everybody_ends_alone,
     nobody_stays_behind,
+    a_compiler_changes_its_own_folder_and_nothing_else,
 );
 
 /// A folder of its own for one test.
@@ -419,4 +420,39 @@ fn nobody_stays_behind() {
         "ok",
         "",
     );
+}
+
+fn a_compiler_changes_its_own_folder_and_nothing_else() {
+    let place = Place::new();
+    for folder in ["source", "products", "products/zoo"] {
+        std::fs::create_dir(place.path(folder)).unwrap();
+    }
+    for file in ["source/lib.rs", "secret", "products/zoo/gaps"] {
+        std::fs::write(place.path(file), file).unwrap();
+    }
+    let workshop = Workshop {
+        read: vec![place.path("source")],
+        write: vec![place.path("products")],
+        environment: vec![("PLACE".to_owned(), place.path("").display().to_string())],
+    };
+    let script = "cat $PLACE/source/lib.rs; echo made > $PLACE/products/made; \
+                  echo x > $PLACE/source/lib.rs; echo x > $PLACE/new; echo x > /usr/new; cat $PLACE/secret; \
+                  cat $PLACE/products/zoo/gaps; mount -t tmpfs tmpfs /scratch; unshare --user true; \
+                  grep CapEff /proc/self/status; ls /proc/[0-9]*/comm | wc -l";
+    let policy = Policy { hidden: vec![place.path("products/zoo")], ..Policy::default() };
+    let arguments = ["-c".to_owned(), format!("{{ {script}; }} 2>&1")];
+    let shell = workshop.command(Path::new("/bin/sh"), &arguments, &policy, &place.path("staging"));
+    let mut confined = shell.unwrap();
+    let output = confined.command.output().unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(confined.ended_because(), None, "{found}");
+    assert!(found.starts_with("source/lib.rs"), "{found}");
+    assert_eq!(std::fs::read_to_string(place.path("products/made")).unwrap(), "made\n", "{found}");
+    assert_eq!(std::fs::read_to_string(place.path("source/lib.rs")).unwrap(), "source/lib.rs", "{found}");
+    assert_eq!(std::fs::read_to_string(place.path("products/zoo/gaps")).unwrap(), "products/zoo/gaps");
+    assert!(!place.path("new").exists() && !Path::new("/usr/new").exists(), "{found}");
+    // The secret, and the gaps within what it may change.
+    assert_eq!(found.matches("No such file or directory").count(), 2, "{found}");
+    assert!(!found.contains("products/zoo/gaps\n"), "{found}");
+    assert!(found.contains("CapEff:\t0000000000000000"), "{found}");
 }

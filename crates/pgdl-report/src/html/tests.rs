@@ -26,7 +26,7 @@ fn records(population: &Population, measure: &str, of: impl Fn(usize) -> Option<
 
 fn findings(population: Population, records: &[Record]) -> Findings {
     let options = Options { bootstrap: 20, ..Options::default() };
-    Findings::of_records(population, records, &options, &|_| None).unwrap()
+    Findings::of_records(population, records, &[], &options, &|_| None).unwrap()
 }
 
 fn page(population: Population, records: &[Record]) -> String {
@@ -140,7 +140,7 @@ fn texts_from_outside_never_become_markup() {
         ..MeasureNote::default()
     };
     let options = Options { bootstrap: 20, ..Options::default() };
-    let found = Findings::of_records(population, &all, &options, &|_| Some(note.clone())).unwrap();
+    let found = Findings::of_records(population, &all, &[], &options, &|_| Some(note.clone())).unwrap();
     let page = report_page(std::slice::from_ref(&found)).unwrap();
     assert_eq!(page.matches("<script").count(), 1);
     assert_eq!(page.matches("<style").count(), 1);
@@ -335,7 +335,7 @@ fn a_large_board_stays_small() {
         all.extend(records(&population, &format!("a_measure_of_some_kind_{measure}"), value));
     }
     let options = Options { bootstrap: 0, ..Options::default() };
-    let found = Findings::of_records(population, &all, &options, &|_| None).unwrap();
+    let found = Findings::of_records(population, &all, &[], &options, &|_| None).unwrap();
     let size = report_page(&[found]).unwrap().len();
     assert!(size < 5_000_000, "{size} bytes");
     println!("100 measures × 96 networks: {size} bytes");

@@ -84,14 +84,18 @@ pub(super) fn section(findings: &Findings, place: usize, several: bool) -> Marku
                          holds the mean of τ‑b among the networks that share a value of it. Where every slice contradicts the whole, the \
                          ranking is reversed: Simpson’s paradox."
                     }
-                    (tables::slices(findings).to_html(of_measures("Kendall’s τ‑b over all networks and its mean within slices")))
+                    div.many {
+                        (tables::slices(findings).to_html(of_measures("Kendall’s τ‑b over all networks and its mean within slices")))
+                    }
                 }
                 section aria-labelledby=(anchor("cmi")) {
                     h3 #(anchor("cmi")) { "CMI per conditioning pair" }
                     @match tables::cmi_pairs(findings) {
                         Some(table) => {
                             p { "The score is the smallest value of a row." }
-                            (table.to_html(PageTable { ordered_by: Some("least"), ..of_measures("The competition’s CMI × 100, given each pair of hyperparameters") }))
+                            div.many {
+                                (table.to_html(PageTable { ordered_by: Some("least"), ..of_measures("The competition’s CMI × 100, given each pair of hyperparameters") }))
+                            }
                         }
                         None => { p { "The competition’s CMI does not exist here: it needs two hyperparameters and a network with a value." } }
                     }

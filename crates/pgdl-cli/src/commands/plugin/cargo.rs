@@ -52,6 +52,16 @@ pub fn cargo(origin: &Origin, folder: &Path) -> Command {
     if let Some(libtorch) = &origin.libtorch {
         command.env("LIBTORCH", libtorch);
     }
+    // What another cargo, as in `cargo run`, says of its package: build scripts that heed it would all run anew.
+    let of_another = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start))
+            || name == "OUT_DIR"
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_another) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -68,6 +78,12 @@ pub fn output(command: &mut Command) -> Result<Output, Failure> {
     command.output().map_err(|error| not_started(command, &error))
 }
 
+/// The option that makes cargo's messages readable for [`build`].
+pub fn message_format(terminal: &Terminal) -> String {
+    let format = if terminal.talk_colour { "json-diagnostic-rendered-ansi" } else { "json" };
+    format!("--message-format={format}")
+}
+
 /// Builds, and shows those of the compiler's messages for which `shown` holds; `progress` lets cargo itself talk.
 ///
 /// # Errors
@@ -78,8 +94,7 @@ pub fn build(
     progress: bool,
     terminal: &Terminal,
 ) -> Result<Built, Failure> {
-    let format = if terminal.talk_colour { "json-diagnostic-rendered-ansi" } else { "json" };
-    command.arg(format!("--message-format={format}")).stdout(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     command.stderr(if progress { Stdio::inherit() } else { Stdio::piped() });
     let mut child = command.spawn().map_err(|error| not_started(command, &error))?;
     let listener = child.stderr.take().map(|mut stderr| {

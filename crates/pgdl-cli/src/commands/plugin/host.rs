@@ -9,11 +9,14 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
+use pgdl_external::Policy;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::commands::plugin::cargo::{Built, build, cargo, offline, output};
+use crate::commands::plugin::cargo::{Built, build, cargo, message_format, offline, output};
+use crate::commands::plugin::confined;
 use crate::commands::plugin::origin::{Origin, make_folder, write_if_changed};
 use crate::commands::plugin::plugin_crate::{Place, PluginCrate, another_tch, quoted};
 use crate::exit::{Exit, Failure};
@@ -22,6 +25,9 @@ use crate::terminal::Terminal;
 /// Hosts are called this, and 16 digits of what they are made of.
 const PREFIX: &str = "pgdl-host-";
 
+/// So many hosts are kept, the one that is built among them.
+const KEPT: usize = 8;
+
 /// A host that can be built.
 #[derive(Debug)]
 pub struct Host<'a> {
@@ -29,6 +35,14 @@ pub struct Host<'a> {
     plugins: Vec<PluginCrate>,
     name: String,
     folder: PathBuf,
+}
+
+/// Versions for everything.
+struct Resolved {
+    /// As `cargo metadata` tells.
+    graph: Value,
+    /// Whether the network was needed.
+    online: bool,
 }
 
 /// Whether this program is a host.
@@ -77,12 +91,8 @@ impl<'a> Host<'a> {
         self.origin.target_dir.join(self.origin.profile_folder).join(&self.name)
     }
 
-    /// Builds it, or finds that nothing has changed.
-    ///
-    /// # Errors
-    /// What the plugins want and what pgdl has do not fit together, or something does not compile: cargo's messages are
-    /// shown before.
-    pub fn build(&self, terminal: &Terminal) -> Result<(), Failure> {
+    /// Writes its files and finds versions for everything.
+    fn prepare(&self) -> Result<Resolved, Failure> {
         make_folder(&self.folder.join("src"))?;
         make_folder(&self.origin.target_dir)?;
         let build_script = self.origin.own_crate("pgdl").join("build.rs");
@@ -95,24 +105,74 @@ impl<'a> Host<'a> {
         if !lock.exists() {
             write_if_changed(&lock, &self.origin.lock)?;
         }
-        let online = self.resolve()?;
-        let first = !self.program().exists();
-        if first {
+        // Its time tells when the host was last used; where it cannot be set, that it is older than it is does no harm.
+        let _ =
+            fs::File::options().write(true).open(&lock).and_then(|lock| lock.set_modified(SystemTime::now()));
+        self.resolve()
+    }
+
+    /// Builds it, or finds that nothing has changed.
+    ///
+    /// # Errors
+    /// What the plugins want and what pgdl has do not fit together, or something does not compile: cargo's messages are
+    /// shown before.
+    pub fn build(&self, terminal: &Terminal) -> Result<(), Failure> {
+        let Resolved { online, .. } = self.prepare()?;
+        let mut command = cargo(self.origin, &self.folder);
+        command.args(self.build_arguments(terminal));
+        if !online {
+            command.arg("--offline");
+        }
+        self.compile(&mut command, terminal)
+    }
+
+    /// Builds it of a stranger's plugin, in a sandbox: nothing of the plugin runs, and nothing that it may not see can be
+    /// compiled into it.
+    ///
+    /// # Errors
+    /// As [`Host::build`]; also where the plugin brings code that would run while it is compiled.
+    pub fn build_confined(
+        &self,
+        policy: &Policy,
+        staging: &Path,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let Resolved { graph, .. } = self.prepare()?;
+        confined::refuse_code_at_build_time(&graph, self.origin, &self.folder)?;
+        let workshop = confined::workshop(&graph, self.origin, &self.folder)?;
+        let mut arguments = self.build_arguments(terminal);
+        arguments.extend(["--offline", "--manifest-path"].map(str::to_owned));
+        arguments.push(self.folder.join("Cargo.toml").display().to_string());
+        let mut confined = workshop.command(&arguments, policy, staging)?;
+        self.compile(&mut confined.command, terminal).map_err(|failure| match confined.ended_because() {
+            Some(reason) => Failure::new(Exit::Plugin, reason),
+            None => failure,
+        })
+    }
+
+    /// What cargo is told.
+    fn build_arguments(&self, terminal: &Terminal) -> Vec<String> {
+        let mut arguments = vec!["build".to_owned(), "--profile".to_owned(), self.origin.profile.to_owned()];
+        arguments.push(message_format(terminal));
+        if !self.shows_progress(terminal) {
+            arguments.push("--quiet".to_owned());
+        }
+        arguments
+    }
+
+    fn shows_progress(&self, terminal: &Terminal) -> bool {
+        !self.program().exists() && !terminal.quiet
+    }
+
+    fn compile(&self, command: &mut Command, terminal: &Terminal) -> Result<(), Failure> {
+        let progress = self.shows_progress(terminal);
+        if !self.program().exists() {
             self.forget_others();
             let names: Vec<&str> = self.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
             terminal.note(format_args!(
                 "building a pgdl with {} (minutes the first time, seconds after)",
                 names.join(", ")
             ));
-        }
-        let mut command = cargo(self.origin, &self.folder);
-        command.args(["build", "--profile", self.origin.profile]);
-        if !online {
-            command.arg("--offline");
-        }
-        let progress = first && !terminal.quiet;
-        if !progress {
-            command.arg("--quiet");
         }
         let main = self.folder.join("src/main.rs");
         let of_a_plugin = |manifest: &str| {
@@ -124,7 +184,7 @@ impl<'a> Host<'a> {
             })
         };
         let built = build(
-            &mut command,
+            command,
             |message| {
                 // What pgdl's own crates are warned of is no concern of a plugin's author.
                 let concerns = message.error || of_a_plugin(&message.manifest).is_some();
@@ -157,15 +217,14 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// Removes the hosts that were not changed for longest: each holds all of pgdl.
+    /// Removes the hosts that were not used for longest: each holds all of pgdl.
     fn forget_others(&self) {
-        const KEPT: usize = 8;
         let entries = fs::read_dir(&self.origin.hosts).into_iter().flatten().flatten();
         let others = entries.map(|entry| entry.path()).filter(|path| *path != self.folder);
-        let changed =
+        let used =
             |path: &PathBuf| fs::metadata(path.join("Cargo.lock")).and_then(|lock| lock.modified()).ok();
         let mut others: Vec<PathBuf> = others.collect();
-        others.sort_by_key(|path| std::cmp::Reverse(changed(path)));
+        others.sort_by_key(|path| std::cmp::Reverse(used(path)));
         for folder in others.iter().skip(KEPT - 1) {
             let Some(digits) = folder.file_name().and_then(|name| name.to_str()) else { continue };
             let program = self.program().with_file_name(format!("{PREFIX}{digits}"));
@@ -226,8 +285,8 @@ impl<'a> Host<'a> {
         )
     }
 
-    /// Finds versions for everything, without the network where that is possible. Returns whether it was needed.
-    fn resolve(&self) -> Result<bool, Failure> {
+    /// Finds versions for everything, without the network where that is possible.
+    fn resolve(&self) -> Result<Resolved, Failure> {
         let metadata = |flags: &[&str]| {
             let mut command = cargo(self.origin, &self.folder);
             command.args(["metadata", "--format-version", "1", "--filter-platform", self.origin.triple]);
@@ -244,7 +303,7 @@ impl<'a> Host<'a> {
         let graph: Value = serde_json::from_slice(&found.stdout)
             .map_err(|error| Failure::new(Exit::Plugin, format!("cargo's answer cannot be read: {error}")))?;
         self.check_graph(&graph)?;
-        Ok(online)
+        Ok(Resolved { graph, online })
     }
 
     /// Says why no versions can be found.
@@ -279,9 +338,22 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// One pgdl-measure: the types of two would not fit together.
+    /// One pgdl-measure: the types of two would not fit together; and none would be no plugin.
     fn check_graph(&self, graph: &Value) -> Result<(), Failure> {
         let packages = graph["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for plugin in self.plugins.iter().filter(|plugin| matches!(plugin.place, Place::Registry(_))) {
+            // Those in folders were looked at when they were found.
+            let package = packages.iter().find(|package| package["name"] == plugin.name.as_str());
+            let dependencies = package.and_then(|package| package["dependencies"].as_array());
+            let uses = |one: &Value| one["name"] == "pgdl-measure" && one["kind"].is_null();
+            if !dependencies.is_some_and(|all| all.iter().any(uses)) {
+                return Err(Failure::new(
+                    Exit::Plugin,
+                    format!("the crate {} is no plugin: it does not depend on pgdl-measure", plugin.name),
+                )
+                .hint("a plugin is a folder, a git address, or a crate that was made as one; is the name right?"));
+            }
+        }
         for own in self.origin.locked().iter().filter(|package| package.own) {
             let place = self.origin.own_crate(&own.name).join("Cargo.toml");
             let stranger =
@@ -369,6 +441,38 @@ mod tests {
         assert_ne!(name(&["one@0.1"]), name(&["one@0.2"]));
         let twice = Host::new(vec![plugin("a-b"), plugin("a_b")], &origin).unwrap_err();
         assert!(twice.message.contains("two plugins are called a"), "{}", twice.message);
+    }
+
+    #[test]
+    fn the_hosts_that_were_not_used_for_longest_are_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        let (hosts, target_dir) = (place.path().join("hosts"), place.path().join("target"));
+        let origin = Origin { hosts, target_dir, ..Origin::find().unwrap() };
+        let programs = origin.target_dir.join(origin.profile_folder);
+        fs::create_dir_all(programs.join("deps")).unwrap();
+        let files = |number: usize| {
+            let name = format!("{PREFIX}{number:016}");
+            let linked = format!("deps/{}-0123abcd", name.replace('-', "_"));
+            [programs.join(&name), programs.join(format!("{name}.d")), programs.join(linked)]
+        };
+        let folder = |number: usize| origin.hosts.join(format!("{number:016}"));
+        for number in 0..12 {
+            fs::create_dir_all(folder(number)).unwrap();
+            let lock = fs::File::create(folder(number).join("Cargo.lock")).unwrap();
+            // The lower its number, the longer it was not used.
+            let used = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + number as u64);
+            lock.set_modified(used).unwrap();
+            files(number).iter().for_each(|file| fs::write(file, "").unwrap());
+        }
+        let others = programs.join("deps/libserde-0123abcd.rlib");
+        fs::write(&others, "").unwrap();
+        Host::new(vec![plugin("one")], &origin).unwrap().forget_others();
+        for number in 0..12 {
+            let kept = number >= 12 - (KEPT - 1);
+            assert_eq!(folder(number).exists(), kept, "{number}");
+            assert!(files(number).iter().all(|file| file.exists() == kept), "{number}");
+        }
+        assert!(others.exists());
     }
 
     #[test]

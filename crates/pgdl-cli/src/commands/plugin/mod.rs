@@ -5,6 +5,7 @@
 
 mod cargo;
 mod check;
+mod confined;
 mod contract;
 mod crate_template;
 mod host;
@@ -13,8 +14,9 @@ mod installed;
 mod origin;
 mod plugin_crate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use pgdl_external::Policy;
 use pgdl_measure::Registry;
 
 use crate::arguments::{Arguments, Command, PluginCommand};
@@ -78,7 +80,35 @@ pub fn take_host(arguments: &Arguments, terminal: &Terminal) -> Result<(), Failu
     host.take_over().map(|never| match never {})
 }
 
-/// Whether a command asks the registry: all do but these. What a parent process starts is the right program already.
+/// A plugin that somebody submits, compiled: its name and its host. With a sandbox nothing of it runs outside that.
+///
+/// # Errors
+/// It is no plugin, cannot be built, or brings code that would run while it is compiled.
+pub fn submitted(
+    folder: &Path,
+    sandbox: Option<&Policy>,
+    staging: &Path,
+    terminal: &Terminal,
+) -> Result<(String, PathBuf), Failure> {
+    let origin = Origin::find()?;
+    let plugin = open(&folder.join("").display().to_string(), &origin)?;
+    let name = plugin.name.clone();
+    let host = Host::new(vec![plugin], &origin)?;
+    match sandbox {
+        Some(policy) => {
+            policy.try_out(staging)?;
+            host.build_confined(policy, staging, terminal)?;
+        }
+        None => {
+            terminal.warn(format_args!("{name} is compiled and runs with all your rights"));
+            host.build(terminal)?;
+        }
+    }
+    Ok((name, host.program()))
+}
+
+/// Whether a command asks the registry: all do but these. What is submitted brings its own; what a parent process starts
+/// is the right program already.
 fn uses_measures(command: &Command) -> bool {
     let hidden = std::env::args_os().nth(1).is_some_and(|first| first.to_string_lossy().starts_with("__"));
     let others = matches!(
@@ -86,6 +116,7 @@ fn uses_measures(command: &Command) -> bool {
         Command::Plugin(_)
             | Command::Zoo(_)
             | Command::Data(_)
+            | Command::Submit(_)
             | Command::Predict(_)
             | Command::Doctor
             | Command::Schema

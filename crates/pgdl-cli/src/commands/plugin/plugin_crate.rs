@@ -151,9 +151,12 @@ pub fn is_crate_name(name: &str) -> bool {
 }
 
 /// What cargo reads out of a crate's `Cargo.toml`, its dependencies not looked up.
+///
+/// Not from within the crate's folder: there it would heed settings that can name programs to run.
 fn metadata(folder: &Path, origin: &Origin) -> Result<Value, Failure> {
-    let mut command = cargo(origin, folder);
-    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+    let mut command = cargo(origin, &origin.source);
+    command.args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"]);
+    command.arg(folder.join("Cargo.toml"));
     let found = output(&mut command)?;
     if !found.status.success() {
         let said = String::from_utf8_lossy(&found.stderr);

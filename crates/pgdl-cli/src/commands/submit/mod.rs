@@ -1,4 +1,5 @@
-//! `pgdl submit`: a competition that is held here, under the rules of 2020 or others.
+//! `pgdl submit`: a competition that is held here, under the rules of 2020 or others. What is submitted is a stranger's
+//! program, be it a plugin, a submission of 2020 or an executable, and runs as such.
 
 mod ledger;
 mod rules;
@@ -41,7 +42,7 @@ pub fn run(arguments: SubmitArguments, registry: &mut Registry, terminal: &Termi
     let zoos = find(&phase.zoos)?;
     let zoos_before = find(before.map_or(&[][..], |before| &before.zoos[..]))?;
 
-    let (externals, measure, digest) = register(&arguments, &phase.zoos, registry)?;
+    let (externals, measure, digest) = register(&arguments, &phase.zoos, registry, terminal)?;
     let contest = Contest { rules: &rules, arguments: &arguments, externals: &externals, measure: &measure };
     let mut entry = Entry::new(&arguments.phase, &name, &measure, &digest);
     let mut files = Vec::new();
@@ -209,14 +210,9 @@ fn register(
     arguments: &SubmitArguments,
     zoos: &[String],
     registry: &mut Registry,
+    terminal: &Terminal,
 ) -> Result<(Externals, String, String), Failure> {
     let what = &arguments.what;
-    if what.join("Cargo.toml").is_file() {
-        return Err(Failure::usage(format!("{} is a plugin crate", what.display())).hint(
-            "`pgdl score --plugin DIR` scores its measures; a submission is a folder with a complexity.py, or a program, \
-             since a plugin cannot be put into a sandbox",
-        ));
-    }
     let mut external = ExternalArguments {
         sandbox: !arguments.no_sandbox,
         no_sandbox: arguments.no_sandbox,
@@ -225,12 +221,14 @@ fn register(
         python: arguments.python.clone(),
         ..ExternalArguments::default()
     };
-    if what.is_dir() {
+    if what.join("Cargo.toml").is_file() {
+        external.plugin = Some(what.clone());
+    } else if what.is_dir() {
         external.submission.push(what.clone());
     } else {
         external.executable.push(what.clone());
     }
-    let externals = external::register(&external, zoos, registry)?
+    let externals = external::register(&external, zoos, registry, terminal)?
         .ok_or_else(|| Failure::usage("there is nothing to submit"))?;
     let measure = match (&arguments.measure, externals.measures.as_slice()) {
         (Some(id), measures) if measures.contains(id) => id.clone(),
