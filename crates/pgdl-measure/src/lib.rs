@@ -15,6 +15,7 @@ pub mod kernels;
 pub mod measure;
 pub mod measured;
 pub mod parameter;
+pub mod perturbed;
 pub mod probe;
 pub mod quantity;
 pub mod registry;
@@ -38,10 +39,11 @@ pub use kernels::{Kernel, kernels};
 pub use measure::Measure;
 pub use measured::{Detail, LayerDetail, Measured};
 pub use parameter::{ParameterInfo, ParameterKind, ParameterValue, Parameters};
+pub use perturbed::Perturbed;
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
     Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,
-    Margins, Quantity,
+    Margins, Quantity, correct,
 };
 pub use registry::{Registry, Resolved};
 pub use request::{Asked, Composite, Request};

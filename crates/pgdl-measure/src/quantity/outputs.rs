@@ -86,13 +86,20 @@ impl Quantity for Correct {
     }
 
     fn compute(&self, probe: &Probe) -> Result<Tensor, MeasureError> {
-        let logits = probe.get(&Logits)?;
-        let largest = logits.f_eq_tensor(&logits.f_amax([1], true)?)?;
-        // The first class that attains the maximum: on every device, which `argmax` does not promise.
-        let first =
-            largest.f_to_kind(Kind::Int8)?.f_cumsum(1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?;
-        Ok(first.f_gather(1, &probe.labels().f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?)
+        correct(&*probe.get(&Logits)?, probe.labels())
     }
+}
+
+/// Whether the largest of each row of `logits`, `[b, C]`, is at the row's label, `[b]`: bool, `[b]`. Of equal outputs the
+/// first class counts; rows with NaN are wrong.
+///
+/// # Errors
+/// The shapes do not fit.
+pub fn correct(logits: &Tensor, labels: &Tensor) -> Result<Tensor, MeasureError> {
+    let largest = logits.f_eq_tensor(&logits.f_amax([1], true)?)?;
+    // The first class that attains the maximum: on every device, which `argmax` does not promise.
+    let first = largest.f_to_kind(Kind::Int8)?.f_cumsum(1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?;
+    Ok(first.f_gather(1, &labels.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?)
 }
 
 /// Share of the sample that the network classifies correctly.
