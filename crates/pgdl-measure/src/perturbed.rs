@@ -42,6 +42,15 @@ impl<'a> Perturbed<'a> {
         Ok(Self { probe, network, center })
     }
 
+    /// Any network that reads what the probe's reads.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn at(probe: &'a Probe, network: &Network) -> Result<Self, MeasureError> {
+        let center = network.trainable_vector()?;
+        Ok(Self { probe, network: Rc::new(network.shallow_clone()), center })
+    }
+
     /// The network that is moved.
     pub fn network(&self) -> &Network {
         &self.network

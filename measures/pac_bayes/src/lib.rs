@@ -2,8 +2,15 @@
 
 use pgdl_measure::{Registry, RegistryError};
 
+mod adam;
+mod certificate;
+mod code;
+pub mod compression_bound;
+mod descent;
 mod form;
+mod kl;
 mod noise_scale;
+pub mod pac_bayes_bound;
 pub mod pac_bayes_flatness;
 pub mod pac_bayes_init;
 pub mod pac_bayes_mag_flatness;
@@ -13,6 +20,7 @@ pub mod pac_bayes_orig;
 mod reference;
 mod scale_search;
 
+pub use kl::{binary_divergence, expectation_bound, inverse_divergence, risk_bound};
 pub use noise_scale::{EPSILON, Noise, NoiseScale};
 pub use reference::{Reference, magnitude_divergence};
 pub use scale_search::Scale;
@@ -39,5 +47,11 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     })?;
     registry.add(&pac_bayes_mag_flatness::INFO, |parameters| {
         Ok(Box::new(pac_bayes_mag_flatness::PacBayesMagFlatness::new(parameters)?))
+    })?;
+    registry.add(&pac_bayes_bound::INFO, |parameters| {
+        Ok(Box::new(pac_bayes_bound::PacBayesBound::new(parameters)?))
+    })?;
+    registry.add(&compression_bound::INFO, |parameters| {
+        Ok(Box::new(compression_bound::CompressionBound::new(parameters)?))
     })
 }

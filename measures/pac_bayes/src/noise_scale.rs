@@ -22,7 +22,7 @@ pub const DROP: ParameterInfo = ParameterInfo {
 /// The parameter `tolerance`.
 pub const TOLERANCE: ParameterInfo = ParameterInfo {
     name: "tolerance",
-    kind: ParameterKind::Float { default: 0.05, min: 0.002, max: 1.0 },
+    kind: ParameterKind::Float { default: 0.03, min: 0.002, max: 1.0 },
     doc: "relative standard error of σ at which the search stops (at the latest after 320 draws)",
 };
 

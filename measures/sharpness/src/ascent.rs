@@ -57,7 +57,8 @@ impl Ascent<'_> {
                 Ball::Linf => random.uniform_tensor(&[size])?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?,
                 Ball::L2 => {
                     let normal = random.normal_tensor(&[size])?;
-                    normal.f_div(&norms(&normal.f_unsqueeze(0)?)?.f_reshape([1])?)?
+                    let length = norms(&normal.f_unsqueeze(0)?)?.f_reshape([1])?;
+                    normal.f_div(&length.f_to_kind(self.probe.kind())?)?
                 }
             });
         }
