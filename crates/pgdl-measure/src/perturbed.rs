@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pgdl_network::Network;
+use pgdl_network::{Mode, Network};
 use tch::{Device, Tensor};
 
 use crate::error::MeasureError;
@@ -76,6 +76,24 @@ impl<'a> Perturbed<'a> {
         }
     }
 
+    /// The trainable parameters `copies` times, `[R, P]`: a copy, for a gradient of each.
+    ///
+    /// # Errors
+    /// libtorch has no memory for them.
+    pub fn repeated(&self, copies: i64) -> Result<Tensor, MeasureError> {
+        Ok(self.center.f_unsqueeze(0)?.f_repeat([copies, 1])?)
+    }
+
+    /// The inputs of the samples `index`, `[R, m]`: `[R, m, …]`.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn inputs_of(&self, index: &Tensor) -> Result<Tensor, MeasureError> {
+        let inputs = self.probe.inputs().f_index_select(0, &index.f_reshape([-1])?)?;
+        let shape = [index.size().as_slice(), &inputs.size()[1..]].concat();
+        Ok(inputs.f_reshape(shape)?)
+    }
+
     fn rows(&self) -> i64 {
         self.probe.batch_size().max(FEWEST)
     }
@@ -94,7 +112,7 @@ impl<'a> Perturbed<'a> {
             let length = self.rows().min(samples - start);
             let rows = index.f_narrow(1, start, length)?.f_reshape([-1])?;
             let labels = self.probe.labels().f_index_select(0, &rows)?;
-            let outputs = self.outputs(vectors, &rows)?;
+            let outputs = self.outputs(vectors, &index.f_narrow(1, start, length)?)?;
             parts.push(
                 correct(&outputs.f_reshape([copies * length, -1])?, &labels)?.f_reshape([copies, length])?,
             );
@@ -103,19 +121,20 @@ impl<'a> Perturbed<'a> {
         Ok(Tensor::f_cat(&parts, 1)?)
     }
 
-    /// `[R, m, C]`, without gradients; `rows` is R m sample indices.
-    fn outputs(&self, vectors: &Tensor, rows: &Tensor) -> Result<Tensor, MeasureError> {
-        let copies = vectors.size()[0];
-        let inputs = self.probe.inputs().f_index_select(0, rows)?;
-        self.probe.count_forward(rows.numel() as i64);
-        if copies == 1 {
+    /// The outputs `[R, m, C]`, without gradients, for the weights in the rows of `vectors`, `[R, P]`, and the samples
+    /// `index`, `[R, m]`, of each; the caller cares for memory. Counted as R m / n forward passes.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn outputs(&self, vectors: &Tensor, index: &Tensor) -> Result<Tensor, MeasureError> {
+        let inputs = self.inputs_of(index)?;
+        self.probe.count_forward(index.numel() as i64);
+        if index.size()[0] == 1 {
             let network = self.network.with_trainable_vector(&vectors.f_get(0)?)?;
-            let outputs = tch::no_grad(|| network.forward(&inputs, pgdl_network::Mode::Evaluate))?;
+            let inputs = inputs.f_get(0)?;
+            let outputs = tch::no_grad(|| network.forward(&inputs, Mode::Evaluate))?;
             return Ok(outputs.f_unsqueeze(0)?);
         }
-        let mut shape = inputs.size();
-        shape[0] /= copies;
-        let own = inputs.f_reshape([&[copies], shape.as_slice()].concat())?;
-        Ok(tch::no_grad(|| self.network.forward_copies(vectors, &own))?)
+        Ok(tch::no_grad(|| self.network.forward_copies(vectors, &inputs))?)
     }
 }

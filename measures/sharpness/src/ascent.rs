@@ -18,6 +18,19 @@ pub(crate) enum Ball {
     Linf,
 }
 
+/// Width of the smooth share of errors, in units of the mean size of the margins.
+const WIDTH: f64 = 0.1;
+
+/// What is climbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Objective {
+    /// The cross-entropy.
+    Loss,
+    /// From every other start the cross-entropy, from the others a smooth share of errors, to which samples that are
+    /// clearly right or wrong contribute nothing: the mean of a sigmoid of the margin.
+    Error,
+}
+
 /// An ascent of the loss.
 pub(crate) struct Ascent<'a> {
     pub probe: &'a Probe,
@@ -25,6 +38,7 @@ pub(crate) struct Ascent<'a> {
     /// r, `[P]`, of the network's kind.
     pub ranges: &'a Tensor,
     pub ball: Ball,
+    pub objective: Objective,
 }
 
 /// Samples of one step: inputs and labels.
@@ -111,7 +125,11 @@ impl Ascent<'_> {
             let logits = self.moved.network().forward_copies(&self.weights(&leaf)?, &samples.inputs)?;
             let labels = samples.labels.f_unsqueeze(0)?.f_expand([length, count], false)?;
             let each = losses(&logits, &labels)?.f_mean_dim([1i64].as_slice(), false, None)?;
-            let slope = gradients(&each.f_sum(None)?, &[&leaf], Graph::Free)?.swap_remove(0);
+            let climbed = match self.objective {
+                Objective::Loss => each.shallow_clone(),
+                Objective::Error => self.alternate(&logits, &labels, &each, from)?,
+            };
+            let slope = gradients(&climbed.f_sum(None)?, &[&leaf], Graph::Free)?.swap_remove(0);
             self.probe.count_forward(length * count);
             self.probe.count_backward(length * count);
             means.push(each.f_detach()?);
@@ -121,6 +139,27 @@ impl Ascent<'_> {
         let (means, slopes) = (Tensor::f_cat(&means, 0)?, Tensor::f_cat(&slopes, 0)?);
         // Where the network overflows there is nothing more to climb.
         Ok((means, slopes.f_nan_to_num(0.0, 0.0, 0.0)?))
+    }
+
+    /// Smooth shares of errors in place of the means of odd starts; `first` is the number of the first.
+    fn alternate(
+        &self,
+        logits: &Tensor,
+        labels: &Tensor,
+        means: &Tensor,
+        first: i64,
+    ) -> Result<Tensor, MeasureError> {
+        let labels = labels.f_unsqueeze(-1)?;
+        let own = logits.f_gather(-1, &labels, false)?;
+        let others = logits.f_scatter_value(-1, &labels, f64::NEG_INFINITY)?.f_amax([-1], true)?;
+        let margins = own.f_sub(&others)?.f_squeeze_dim(-1)?.f_to_kind(Kind::Double)?;
+        let width = margins.f_detach()?.f_abs()?.f_mean_dim([1i64].as_slice(), true, None)?;
+        let width = width.f_mul_scalar(WIDTH)?.f_clamp_min(f64::MIN_POSITIVE)?;
+        let errors =
+            margins.f_div(&width)?.f_neg()?.f_sigmoid()?.f_mean_dim([1i64].as_slice(), false, None)?;
+        let numbers =
+            Tensor::f_arange(means.numel() as i64, (Kind::Int64, means.device()))?.f_add_scalar(first)?;
+        Ok(errors.f_where_self(&numbers.f_remainder(2)?.f_eq(1)?, means)?)
     }
 
     /// Mean losses `[S]`, f64, at `v`, without gradients.

@@ -1,12 +1,14 @@
 //! The mean rise of the loss under random perturbations of the weights.
 
-use pgdl_measure::tch::{Kind, Tensor};
+use std::ops::Range;
+
+use pgdl_measure::tch::Tensor;
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
     Parameters, Perturbed, Probe, RegistryError,
 };
 
-use crate::loss::{Blocks, losses};
+use crate::loss::{Blocks, mean_losses};
 use crate::until::{Until, mean_until};
 
 /// See [`INFO`].
@@ -91,37 +93,23 @@ impl Measure for AverageSharpness {
         let deviations =
             if self.adaptive { size } else { size.f_ones_like()? }.f_mul_scalar(self.deviation)?;
         let blocks = Blocks::new(probe, (probe.sample_size() as i64 / 50).clamp(32, 128))?;
-        // A pair of opposite perturbations: what is linear in them cancels.
-        let rise = |draw: usize| -> Result<f64, MeasureError> {
-            let index = blocks.get(draw as i64)?;
-            let noise = probe.generator(&format!("draw {draw}")).normal_tensor(&moved.center().size())?;
-            let vectors = Tensor::f_stack(
-                &[
-                    moved.center().shallow_clone(),
-                    moved.center().f_addcmul(&noise, &deviations)?,
-                    moved.center().f_addcmul(&noise.f_neg()?, &deviations)?,
-                ],
-                0,
-            )?;
-            let inputs = probe.inputs().f_index_select(0, &index)?;
-            let labels = probe.labels().f_index_select(0, &index)?;
-            let mut means = Vec::new();
-            let at_once = moved.copies_at_once(index.numel() as i64).min(3);
-            let mut from = 0;
-            while from < 3 {
-                let copies = at_once.min(3 - from);
-                let part = vectors.f_narrow(0, from, copies)?;
-                let logits = pgdl_measure::tch::no_grad(|| moved.network().forward_copies(&part, &inputs))?;
-                probe.count_forward(copies * index.numel() as i64);
-                let own = labels.f_unsqueeze(0)?.f_expand([copies, -1], false)?;
-                let each = losses(&logits, &own)?.f_mean_dim([1i64].as_slice(), false, Kind::Double)?;
-                means.extend(Vec::<f64>::try_from(&each)?);
-                from += copies;
+        // Pairs of opposite perturbations: what is linear in them cancels.
+        let rises = |draws: Range<usize>| -> Result<Vec<f64>, MeasureError> {
+            let (mut vectors, mut index) = (Vec::new(), Vec::new());
+            for draw in draws {
+                let noise = probe.generator(&format!("draw {draw}")).normal_tensor(&moved.center().size())?;
+                let step = noise.f_mul(&deviations)?;
+                let center = moved.center();
+                vectors.extend([center.shallow_clone(), center.f_add(&step)?, center.f_sub(&step)?]);
+                let samples = blocks.get(draw as i64)?;
+                index.extend([samples.shallow_clone(), samples.shallow_clone(), samples]);
             }
-            Ok(0.5 * (means[1] + means[2]) - means[0])
+            let means =
+                mean_losses(probe, &moved, &Tensor::f_stack(&vectors, 0)?, &Tensor::f_stack(&index, 0)?)?;
+            Ok(means.chunks_exact(3).map(|each| 0.5 * (each[1] + each[2]) - each[0]).collect())
         };
         let until = Until { tolerance: self.tolerance, fewest: 32, most: 256 };
-        let found = mean_until(probe, until, rise)?;
+        let found = mean_until(probe, until, rises)?;
         if !(found.mean.is_finite() && found.standard_error.is_finite()) {
             return MeasureError::undefined("the loss of perturbed weights is not finite");
         }

@@ -25,7 +25,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Ghorbani, Krishnan, Xiao 2019, An Investigation into Neural Net Optimization via Hessian Eigenvalue \
              Density; Golub, Welsch 1969, for the quadrature",
     needs: &[Need::Labels],
-    cost: "probes · steps · samples/n HVP: at n = 5000 4 HVP, shared with `hessian_max`",
+    cost: "probes · steps · samples/n HVP: at n = 5000 1.6 HVP, shared with `hessian_max`",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,

@@ -23,7 +23,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Yao, Gholami, Keutzer, Mahoney 2020, PyHessian: Neural Networks Through the Lens of the Hessian; \
              Lanczos 1950, with full reorthogonalization",
     needs: &[Need::Labels],
-    cost: "probes · steps · samples/n HVP: at n = 5000 4 HVP, shared with `hessian_density`",
+    cost: "probes · steps · samples/n HVP: at n = 5000 1.6 HVP, shared with `hessian_density`",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,

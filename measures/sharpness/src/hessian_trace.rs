@@ -1,12 +1,14 @@
 //! The trace of the loss's Hessian.
 
-use pgdl_measure::tch::Kind;
+use std::ops::Range;
+
+use pgdl_measure::tch::Tensor;
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
     Parameters, Perturbed, Probe, RegistryError,
 };
 
-use crate::loss::{Blocks, loss_hessian_products};
+use crate::loss::{Blocks, curvatures_along};
 use crate::until::{Until, mean_until};
 
 /// See [`INFO`].
@@ -63,14 +65,15 @@ impl Measure for HessianTrace {
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let moved = Perturbed::folded(probe)?;
         let blocks = Blocks::new(probe, (probe.sample_size() as i64 / 50).clamp(32, 128))?;
-        let quadratic_form = |draw: usize| -> Result<f64, MeasureError> {
-            let signs = probe.generator(&format!("draw {draw}")).sign_tensor(&moved.center().size())?;
-            let vectors = [signs.f_to_kind(Kind::Double)?];
-            let products = loss_hessian_products(probe, &moved, &blocks.get(draw as i64)?, &vectors)?;
-            Ok(vectors[0].f_dot(&products[0])?.f_double_value(&[])?)
+        let quadratic_forms = |draws: Range<usize>| -> Result<Vec<f64>, MeasureError> {
+            let signs: Vec<Tensor> = draws
+                .clone()
+                .map(|draw| probe.generator(&format!("draw {draw}")).sign_tensor(&moved.center().size()))
+                .collect::<Result<_, _>>()?;
+            curvatures_along(probe, &moved, &blocks.rows(draws)?, &Tensor::f_stack(&signs, 0)?)
         };
         let until = Until { tolerance: self.tolerance, fewest: 48, most: 200 };
-        let found = mean_until(probe, until, quadratic_form)?;
+        let found = mean_until(probe, until, quadratic_forms)?;
         if found.mean == 0.0 && found.standard_error == 0.0 {
             return MeasureError::undefined(
                 "the Hessian is exactly zero: the loss is flat in every direction",

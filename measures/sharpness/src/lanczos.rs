@@ -10,14 +10,14 @@ use crate::loss::{Blocks, loss_hessian_products};
 /// The parameter `samples`.
 pub(crate) const SAMPLES: ParameterInfo = ParameterInfo {
     name: "samples",
-    kind: ParameterKind::Integer { default: 512, min: 1, max: i64::MAX },
+    kind: ParameterKind::Integer { default: 256, min: 1, max: i64::MAX },
     doc: "how many samples, drawn from the training sample, the loss is over",
 };
 
 /// The parameter `steps`.
 pub(crate) const STEPS: ParameterInfo = ParameterInfo {
     name: "steps",
-    kind: ParameterKind::Integer { default: 20, min: 2, max: 500 },
+    kind: ParameterKind::Integer { default: 16, min: 2, max: 500 },
     doc: "steps of Lanczos: products of the Hessian with each vector",
 };
 
@@ -82,10 +82,9 @@ impl Quantity for Spectrum {
         let mut random = probe.generator("vectors");
         let starts: Vec<Tensor> = (0..self.probes)
             .map(|_| {
-                Ok(random
-                    .sign_tensor(&[size])?
-                    .f_to_kind(Kind::Double)?
-                    .f_div_scalar((size as f64).sqrt())?)
+                let normal = random.normal_tensor(&[size])?.f_to_kind(Kind::Double)?;
+                let length = normal.f_dot(&normal)?.f_double_value(&[])?.sqrt();
+                Ok(normal.f_div_scalar(length)?)
             })
             .collect::<Result<_, MeasureError>>()?;
         lanczos(starts, self.steps.min(size as usize), &mut |vectors| {

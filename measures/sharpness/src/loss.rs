@@ -79,6 +79,31 @@ pub(crate) fn mean_loss_at(
     Ok(sum / probe.sample_size() as f64)
 }
 
+/// Mean cross-entropies, one for the weights in each row of `vectors`, `[R, P]`, over the samples in that row of `index`,
+/// `[R, m]`, without gradients.
+pub(crate) fn mean_losses(
+    probe: &Probe,
+    moved: &Perturbed<'_>,
+    vectors: &Tensor,
+    index: &Tensor,
+) -> Result<Vec<f64>, MeasureError> {
+    let (copies, samples) = (index.size()[0], index.size()[1]);
+    let at_once = moved.copies_at_once(samples);
+    let mut means = Vec::new();
+    let mut from = 0;
+    while from < copies {
+        probe.check_deadline()?;
+        let count = at_once.min(copies - from);
+        let rows = index.f_narrow(0, from, count)?;
+        let logits = moved.outputs(&vectors.f_narrow(0, from, count)?, &rows)?;
+        let labels = probe.labels().f_index_select(0, &rows.f_reshape([-1])?)?.f_reshape(rows.size())?;
+        let each = losses(&logits, &labels)?.f_mean_dim([1i64].as_slice(), false, None)?;
+        means.extend(Vec::<f64>::try_from(&each)?);
+        from += count;
+    }
+    Ok(means)
+}
+
 /// H vᵢ of the mean cross-entropy over the samples `index`, `[m]`: `[P]`, f64 each.
 pub(crate) fn loss_hessian_products(
     probe: &Probe,
@@ -115,6 +140,47 @@ pub(crate) fn loss_hessian_products(
         .collect()
 }
 
+/// vᵣᵀ Hᵣ vᵣ for each row of `vectors`, `[R, P]`, with Hᵣ the Hessian of the mean cross-entropy over the samples in that
+/// row of `index`, `[R, m]`: copies of the network side by side.
+pub(crate) fn curvatures_along(
+    probe: &Probe,
+    moved: &Perturbed<'_>,
+    index: &Tensor,
+    vectors: &Tensor,
+) -> Result<Vec<f64>, MeasureError> {
+    let (copies, samples) = (index.size()[0], index.size()[1]);
+    let at_once = moved.copies_at_once(samples);
+    let mut found = Vec::new();
+    let mut from = 0;
+    while from < copies {
+        probe.check_deadline()?;
+        let count = at_once.min(copies - from);
+        let rows = index.f_narrow(0, from, count)?;
+        let vectors = vectors.f_narrow(0, from, count)?;
+        let point = moved.repeated(count)?.f_set_requires_grad(true)?;
+        let logits = moved.network().forward_copies(&point, &moved.inputs_of(&rows)?)?;
+        let labels = probe.labels().f_index_select(0, &rows.f_reshape([-1])?)?;
+        let flat = logits.f_reshape([count * samples, -1])?;
+        let loss = flat.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Sum, -100, 0.0)?;
+        let slope = gradients(&loss, &[&point], Graph::Differentiable)?.swap_remove(0);
+        probe.count_hvp(count * samples);
+        if slope.requires_grad() {
+            let along = slope.f_mul(&vectors)?.f_sum(None)?;
+            let product = gradients(&along, &[&point], Graph::Free)?.swap_remove(0).f_detach()?;
+            let forms = product.f_to_kind(Kind::Double)?.f_mul(&vectors.f_to_kind(Kind::Double)?)?;
+            let forms = forms.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?;
+            found.extend(Vec::<f64>::try_from(&forms.f_div_scalar(samples as f64)?)?);
+        } else {
+            found.extend(std::iter::repeat_n(0.0, count as usize));
+        }
+        from += count;
+    }
+    if found.iter().any(|form| !form.is_finite()) {
+        return MeasureError::undefined("a product with the Hessian is not finite");
+    }
+    Ok(found)
+}
+
 pub(crate) fn finite(tensor: Tensor, what: &str) -> Result<Tensor, MeasureError> {
     if tensor.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
         return MeasureError::undefined(format!("{what} is not finite"));
@@ -134,6 +200,12 @@ impl Blocks {
         let samples = probe.sample_size();
         let order = Tensor::f_from_slice(&probe.generator("samples").permutation(samples))?;
         Ok(Self { order: order.f_to_device(probe.device())?, size: size.clamp(1, samples as i64) })
+    }
+
+    /// Sample indices of several blocks, `[R, size]`.
+    pub(crate) fn rows(&self, blocks: std::ops::Range<usize>) -> Result<Tensor, MeasureError> {
+        let each = blocks.map(|block| self.get(block as i64)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Tensor::f_stack(&each, 0)?)
     }
 
     /// Sample indices, `[size]`.

@@ -1,10 +1,12 @@
 //! The least trace of the Hessian among all rescalings of the layers.
 
-use pgdl_measure::network::{Graph, Mode, gradients};
+use std::ops::Range;
+
+use pgdl_measure::network::{Graph, Network, gradients};
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{
-    Effect, Invariances, Kernel, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo,
-    ParameterKind, Parameters, Probe, RegistryError, kernels,
+    Effect, Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo,
+    ParameterKind, Parameters, Perturbed, Probe, RegistryError, kernels,
 };
 
 use crate::loss::Blocks;
@@ -14,6 +16,9 @@ const CHUNK: i64 = 16;
 
 /// Draws before it may stop, and after which it stops in any case.
 const DRAWS: [usize; 2] = [32, 320];
+
+/// Draws side by side.
+const BATCH: usize = 8;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -69,76 +74,119 @@ impl Measure for MinimumSharpness {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let network = probe.folded()?.trainable()?;
-        let kernels = kernels(&network);
+        let moved = Perturbed::folded(probe)?;
+        let kernels = places(moved.network());
         if kernels.is_empty() {
             return MeasureError::undefined("the network has no kernel");
         }
         let blocks = Blocks::new(probe, CHUNK)?;
         // Of each draw the traces of all layers.
         let mut draws: Vec<Vec<f64>> = Vec::new();
-        loop {
-            let enough = draws.len() >= DRAWS[0] && draws.len() % 8 == 0;
-            if enough || draws.len() >= DRAWS[1] {
-                let found = summary(&kernels, &draws)?;
-                let small = found.1 <= self.tolerance * found.0;
-                if small || draws.len() >= DRAWS[1] {
-                    let count = draws.len() as f64;
-                    let layers = kernels.iter().zip(means(&draws));
-                    let layers =
-                        layers.map(|(kernel, value)| LayerDetail { layer: kernel.name.clone(), value });
-                    return Ok(Measured::value(found.0)
-                        .with_standard_error(found.1)
-                        .with_layers(layers.collect())
-                        .with_detail("draws", count));
-                }
-            }
-            let mut random = probe.generator(&format!("draw {}", draws.len()));
-            let index = blocks.get(draws.len() as i64)?;
-            let signs = random.sign_tensor(&[index.numel() as i64, probe.classes()])?;
+        while draws.len() < DRAWS[1] {
+            let next = draws.len()..draws.len() + BATCH;
             let traces = probe
                 .check_deadline()
-                .and_then(|()| gauss_newton_traces(probe, &network, &kernels, &index, &signs));
-            draws.push(traces.map_err(|error| match (error, summary(&kernels, &draws)) {
+                .and_then(|()| gauss_newton_traces(&moved, probe, &kernels, &blocks, next));
+            draws.extend(traces.map_err(|error| match (error, summary(&kernels, &draws)) {
                 (MeasureError::Timeout(reason), Ok((value, error))) => MeasureError::Timeout(format!(
                     "{reason}; after {} draws: {value:.4e} ± {error:.1e}",
                     draws.len()
                 )),
                 (error, _) => error,
             })?);
+            if draws.len() >= DRAWS[0] {
+                let (value, error) = summary(&kernels, &draws)?;
+                if error <= self.tolerance * value {
+                    break;
+                }
+            }
         }
+        let (value, error) = summary(&kernels, &draws)?;
+        let layers = kernels.iter().zip(means(&draws));
+        let layers = layers.map(|(kernel, value)| LayerDetail { layer: kernel.name.clone(), value });
+        Ok(Measured::value(value)
+            .with_standard_error(error)
+            .with_layers(layers.collect())
+            .with_detail("draws", draws.len() as f64))
     }
 }
 
-/// ‖Σᵢ Jᵢᵀ Bᵢ εᵢ‖² / m for each kernel, with Jᵢ the Jacobian of the logits of sample i, Bᵢ Bᵢᵀ = diag(pᵢ) − pᵢ pᵢᵀ and signs
-/// εᵢ, `[m, C]`: its expectation is the mean of tr(Jᵢᵀ (diag(pᵢ) − pᵢ pᵢᵀ) Jᵢ).
+/// Where a kernel lies among the trainable parameters.
+struct Place {
+    name: String,
+    start: i64,
+    length: i64,
+}
+
+fn places(network: &Network) -> Vec<Place> {
+    let named = kernels(network);
+    let mut start = 0;
+    let mut places = Vec::new();
+    for parameter in network.parameters().filter(|parameter| parameter.spec.role.trainable()) {
+        let length = parameter.tensor.numel() as i64;
+        let kernel =
+            named.iter().find(|kernel| (kernel.node, kernel.index) == (parameter.node, parameter.index));
+        places.extend(kernel.map(|kernel| Place { name: kernel.name.clone(), start, length }));
+        start += length;
+    }
+    places
+}
+
+/// For each draw and each kernel ‖Σᵢ Jᵢᵀ Bᵢ εᵢ‖² / m, with Jᵢ the Jacobian of the logits of sample i, Bᵢ Bᵢᵀ = diag(pᵢ) −
+/// pᵢ pᵢᵀ and signs εᵢ: its expectation is the mean of tr(Jᵢᵀ (diag(pᵢ) − pᵢ pᵢᵀ) Jᵢ). Draws side by side.
 fn gauss_newton_traces(
+    moved: &Perturbed<'_>,
     probe: &Probe,
-    network: &pgdl_measure::network::Network,
-    kernels: &[Kernel<'_>],
-    index: &Tensor,
-    signs: &Tensor,
-) -> Result<Vec<f64>, MeasureError> {
-    let count = index.numel() as i64;
-    let logits = network.forward(&probe.inputs().f_index_select(0, index)?, Mode::Evaluate)?;
-    probe.count_forward(count);
-    let p = logits.f_detach()?.f_softmax(-1, Kind::Double)?;
-    let root = p.f_sqrt()?;
-    let signed = root.f_mul(&signs.f_to_kind(Kind::Double)?)?;
-    // B ε = √p ∘ ε − p (√pᵀ ε)
-    let inner = signed.f_sum_dim_intlist([1i64].as_slice(), true, Kind::Double)?;
-    let along = signed.f_sub(&p.f_mul(&inner)?)?;
-    let loss = logits.f_mul(&along.f_to_kind(probe.kind())?)?.f_sum(None)?;
-    let leaves: Vec<&Tensor> = kernels.iter().map(|kernel| kernel.tensor).collect();
-    let found = gradients(&loss, &leaves, Graph::Free)?;
-    probe.count_backward(count);
-    found
-        .iter()
-        .map(|gradient| {
-            let square = pgdl_measure::sums::sum_of_squares(gradient)? / count as f64;
-            if square.is_finite() { Ok(square) } else { MeasureError::undefined("a gradient is not finite") }
-        })
-        .collect()
+    kernels: &[Place],
+    blocks: &Blocks,
+    draws: Range<usize>,
+) -> Result<Vec<Vec<f64>>, MeasureError> {
+    let index = blocks.rows(draws.clone())?;
+    let (copies, samples) = (index.size()[0], index.size()[1]);
+    let at_once = moved.copies_at_once(samples);
+    let mut found = Vec::new();
+    let mut from = 0;
+    while from < copies {
+        let count = at_once.min(copies - from);
+        let rows = index.f_narrow(0, from, count)?;
+        let signs: Vec<Tensor> = (0..count)
+            .map(|copy| {
+                let mut random = probe.generator(&format!("draw {}", draws.start as i64 + from + copy));
+                random.sign_tensor(&[samples, probe.classes()])
+            })
+            .collect::<Result<_, _>>()?;
+        let point = moved.repeated(count)?.f_set_requires_grad(true)?;
+        let logits = moved.network().forward_copies(&point, &moved.inputs_of(&rows)?)?;
+        probe.count_forward(count * samples);
+        let p = logits.f_detach()?.f_softmax(-1, Kind::Double)?;
+        let root = p.f_sqrt()?;
+        let signed = root.f_mul(&Tensor::f_stack(&signs, 0)?.f_to_kind(Kind::Double)?)?;
+        // B ε = √p ∘ ε − p (√pᵀ ε)
+        let inner = signed.f_sum_dim_intlist([-1i64].as_slice(), true, Kind::Double)?;
+        let along = signed.f_sub(&p.f_mul(&inner)?)?.f_to_kind(probe.kind())?;
+        let slope = gradients(&logits.f_mul(&along)?.f_sum(None)?, &[&point], Graph::Free)?.swap_remove(0);
+        probe.count_backward(count * samples);
+        let squares = slope.f_to_kind(Kind::Double)?.f_square()?;
+        let mut traces = vec![Vec::new(); count as usize];
+        for kernel in kernels {
+            let part = squares.f_narrow(1, kernel.start, kernel.length)?;
+            let sums = part
+                .f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?
+                .f_div_scalar(samples as f64)?;
+            for (draw, trace) in traces.iter_mut().zip(Vec::<f64>::try_from(&sums)?) {
+                if !trace.is_finite() {
+                    return MeasureError::undefined(format!(
+                        "the gradient is not finite in layer `{}`",
+                        kernel.name
+                    ));
+                }
+                draw.push(trace);
+            }
+        }
+        found.extend(traces);
+        from += count;
+    }
+    Ok(found)
 }
 
 fn means(draws: &[Vec<f64>]) -> Vec<f64> {
@@ -147,7 +195,7 @@ fn means(draws: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// The value and its standard error by the delta method.
-fn summary(kernels: &[Kernel<'_>], draws: &[Vec<f64>]) -> Result<(f64, f64), MeasureError> {
+fn summary(kernels: &[Place], draws: &[Vec<f64>]) -> Result<(f64, f64), MeasureError> {
     let means = means(draws);
     if draws.len() < 2 {
         return MeasureError::undefined("there are fewer than two draws");

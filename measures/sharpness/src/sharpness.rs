@@ -6,7 +6,7 @@ use pgdl_measure::{
     Parameters, Perturbed, Probe, RegistryError,
 };
 
-use crate::ascent::{Ascent, Ball, Samples};
+use crate::ascent::{Ascent, Ball, Objective, Samples};
 use crate::loss::Blocks;
 
 /// See [`INFO`].
@@ -128,7 +128,8 @@ impl Measure for Sharpness {
             return MeasureError::undefined("every weight is zero: a relative perturbation moves nothing");
         }
         let ranges = if self.adaptive { size } else { size.f_ones_like()? };
-        let ascent = Ascent { probe, moved: &moved, ranges: &ranges, ball: self.ball };
+        let ascent =
+            Ascent { probe, moved: &moved, ranges: &ranges, ball: self.ball, objective: Objective::Loss };
         let samples = self.samples.min(probe.sample_size() as i64);
         let group = if self.group == 0 { samples } else { self.group.min(samples) };
         let blocks = Blocks::new(probe, group)?;

@@ -34,11 +34,12 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Changes,
     },
-    behaviour: "BatchNormalization is folded into the linear layers first. The loss is climbed by projected signed \
-             gradients in the perturbation, from the weights themselves and from random points of the ball; the \
-             largest drop of the whole sample's accuracy counts, so that α is an upper bound of the true one. The \
-             details say what was found; the standard error is the spread over the starts. Undefined where the \
-             accuracy never falls by `drop`. Unavailable where a zoo keeps no initial weights.",
+    behaviour: "BatchNormalization is folded into the linear layers first. The cross-entropy, and from \
+             every other start a smooth share of errors, is climbed by projected signed gradients in the \
+             perturbation, from the weights themselves and from random points of the ball; the largest drop of \
+             the whole sample's accuracy counts, so that α is an upper bound of the true one. The details say \
+             what was found; the standard error is the spread over the starts. Undefined where the accuracy never \
+             falls by `drop`. Unavailable where a zoo keeps no initial weights.",
     stochastic: true,
     control: false,
     parameters: &[DROP, STARTS, STEPS],

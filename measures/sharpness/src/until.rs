@@ -1,5 +1,7 @@
 //! Means of independent draws, to a given relative standard error.
 
+use std::ops::Range;
+
 use pgdl_measure::{MeasureError, Probe};
 
 /// When to stop.
@@ -30,20 +32,24 @@ impl Mean {
     }
 }
 
-/// The mean of `draw(0)`, `draw(1)`, …; it looks at the standard error after every eighth, so that stopping favours no
-/// side by much.
+/// Draws that are made side by side, and after which the standard error is looked at.
+const BATCH: usize = 8;
+
+/// The mean of the draws 0, 1, …, of which `draw` gives those of a range; it looks at the standard error after every
+/// eighth.
 ///
 /// # Errors
 /// Those of `draw`, and time is up: with the mean so far.
 pub(crate) fn mean_until(
     probe: &Probe,
     until: Until,
-    mut draw: impl FnMut(usize) -> Result<f64, MeasureError>,
+    mut draw: impl FnMut(Range<usize>) -> Result<Vec<f64>, MeasureError>,
 ) -> Result<Mean, MeasureError> {
     let mut draws = Vec::new();
     while draws.len() < until.most {
-        let drawn = probe.check_deadline().and_then(|()| draw(draws.len()));
-        draws.push(drawn.map_err(|error| match error {
+        let next = draws.len()..(draws.len() + BATCH).min(until.most);
+        let drawn = probe.check_deadline().and_then(|()| draw(next));
+        draws.extend(drawn.map_err(|error| match error {
             MeasureError::Timeout(reason) if draws.len() > 1 => {
                 let Mean { mean, standard_error, draws } = Mean::of(&draws);
                 MeasureError::Timeout(format!(
@@ -52,7 +58,7 @@ pub(crate) fn mean_until(
             }
             other => other,
         })?);
-        if draws.len() >= until.fewest && draws.len() % 8 == 0 {
+        if draws.len() >= until.fewest {
             let found = Mean::of(&draws);
             if found.standard_error <= until.tolerance * found.mean.abs() {
                 return Ok(found);

@@ -7,7 +7,7 @@ use pgdl_measure::{
 };
 use pgdl_measure_pac_bayes::EPSILON;
 
-use crate::ascent::{Ascent, Ball, Samples};
+use crate::ascent::{Ascent, Ball, Objective, Samples};
 use crate::loss::Blocks;
 
 /// The parameter `drop`.
@@ -137,7 +137,13 @@ impl Quantity for WorstScale {
         let base = probe.get(&Correct)?.f_to_kind(Kind::Double)?;
         let mut search = Search {
             target: *self,
-            ascent: Ascent { probe, moved: &moved, ranges: &ranges, ball: Ball::Linf },
+            ascent: Ascent {
+                probe,
+                moved: &moved,
+                ranges: &ranges,
+                ball: Ball::Linf,
+                objective: Objective::Error,
+            },
             base,
             blocks: Blocks::new(probe, BATCH)?,
             few: Blocks::new(probe, FEW)?.get(1)?,
