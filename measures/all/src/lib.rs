@@ -16,5 +16,7 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_representation::register(registry)?;
     pgdl_measure_augmentation::register(registry)?;
     pgdl_measure_calibration::register(registry)?;
-    pgdl_measure_gradient::register(registry)
+    pgdl_measure_gradient::register(registry)?;
+    pgdl_measure_sharpness::register(registry)?;
+    pgdl_measure_pac_bayes::register(registry)
 }

@@ -32,7 +32,9 @@ fn the_first_families_are_complete() {
             "representation",
             "augmentation",
             "calibration",
-            "gradient"
+            "gradient",
+            "sharpness",
+            "pac_bayes"
         ]
     );
     assert_eq!(
@@ -128,6 +130,39 @@ fn the_first_families_are_complete() {
         ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]
     );
     assert_eq!(ids("gradient"), ["jacobian_norm"]);
+    assert_eq!(
+        ids("sharpness"),
+        [
+            "sharpness",
+            "average_sharpness",
+            "sharpness_flatness",
+            "sharpness_init",
+            "sharpness_orig",
+            "sharpness_mag_flatness",
+            "sharpness_mag_init",
+            "sharpness_mag_orig",
+            "sam",
+            "asam",
+            "hessian_max",
+            "hessian_trace",
+            "hessian_density",
+            "relative_flatness",
+            "minimum_sharpness"
+        ]
+    );
+    assert_eq!(
+        ids("pac_bayes"),
+        [
+            "pac_bayes_init",
+            "pac_bayes_orig",
+            "pac_bayes_flatness",
+            "pac_bayes_mag_init",
+            "pac_bayes_mag_orig",
+            "pac_bayes_mag_flatness",
+            "pac_bayes_bound",
+            "compression_bound"
+        ]
+    );
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The scale at which noise costs a given share of accuracy, as the root of a noisy function.
 //!
 //! D(s) is the expected drop at scale s. A few draws, the same at every scale (common random numbers), find a factor of
-//! two that holds the root, and the local power law D ∝ sᵖ. Then fresh draws are spent near the root only, each at one
-//! scale, until the standard error is small enough: with dₖ the drop of draw k at scale sₖ, the estimate solves
-//! Σ dₖ = target · Σ (sₖ / s)ᵖ, and its relative standard error is that of the mean residual over p · target.
+//! two that holds the root. Then fresh draws are spent near it only: first pairs of scales with the same draws, which give
+//! the local power law D ∝ sᵖ, then one scale a draw, until the standard error is small enough. With dₖ the drop of draw k
+//! at scale sₖ, the estimate solves Σ dₖ = target · Σ (sₖ / s)ᵖ, and its relative standard error is that of the mean
+//! residual over p · target.
 
 use std::ops::Range;
 
@@ -20,6 +21,12 @@ const FEWEST: usize = 32;
 
 /// Fresh draws after which it stops in any case.
 const MOST: usize = 320;
+
+/// Half the distance of the two scales of a pair, in ln s.
+const HALF: f64 = 0.15;
+
+/// The relative standard error of p at which no more pairs are drawn, and how many there are at most.
+const EXPONENT: (f64, usize) = (0.2, 128);
 
 /// The largest scale tried, and the smallest, in factors of the first.
 const DOUBLINGS: u32 = 24;
@@ -90,13 +97,17 @@ struct Search<'a, D> {
 impl<D: Drops> Search<'_, D> {
     fn run(&mut self) -> Result<Scale, MeasureError> {
         let (low, high) = self.bracket()?;
-        let exponent = power(low, high);
-        let mut at = (high.0 + (self.target.drop / high.1).ln() / exponent).clamp(low.0, high.0);
+        let first = power(low, high);
+        let mut at = (high.0 + (self.target.drop / high.1).ln() / first).clamp(low.0, high.0);
+        let exponent = self.pairs(at, first)?;
+        if let Some(root) = self.fresh.root(self.target.drop, exponent) {
+            at = root.clamp(at - 2f64.ln(), at + 2f64.ln());
+        }
         loop {
-            let from = PILOT + self.fresh.drops.len();
+            let from = PILOT + self.fresh.draws.len();
             let found = self.evaluate(at, from..from + BATCH)?;
-            self.fresh.extend(at, found);
-            let draws = self.fresh.drops.len();
+            self.fresh.draws.extend(found.into_iter().map(|drop| Draw { at: [at; 2], drop }));
+            let draws = self.fresh.draws.len();
             match self.fresh.root(self.target.drop, exponent) {
                 Some(root) => {
                     let residuals = self.fresh.spread(self.target.drop, exponent, root);
@@ -122,6 +133,24 @@ impl<D: Drops> Search<'_, D> {
                     ));
                 }
                 None => at += 2f64.ln().min(1.0 / exponent),
+            }
+        }
+    }
+
+    /// Fresh draws at two scales about `at`: p from them, or `fallback` where they show no drop at the smaller one.
+    fn pairs(&mut self, at: f64, fallback: f64) -> Result<f64, MeasureError> {
+        let ends = [at - HALF, at + HALF];
+        let mut pairs: Vec<[f64; 2]> = Vec::new();
+        loop {
+            let from = PILOT + pairs.len();
+            let low = self.evaluate(ends[0], from..from + BATCH)?;
+            let high = self.evaluate(ends[1], from..from + BATCH)?;
+            pairs.extend(low.into_iter().zip(high).map(|(low, high)| [low, high]));
+            let fit = local_power(&pairs);
+            if pairs.len() >= EXPONENT.1 || fit.is_some_and(|(power, error)| error <= EXPONENT.0 * power) {
+                self.fresh.draws =
+                    pairs.iter().map(|pair| Draw { at: ends, drop: 0.5 * (pair[0] + pair[1]) }).collect();
+                return Ok(fit.map_or(fallback.clamp(0.5, 8.0), |(power, _)| power.clamp(0.25, 20.0)));
             }
         }
     }
@@ -202,33 +231,53 @@ fn power(low: (f64, f64), high: (f64, f64)) -> f64 {
     ((high.1 / low.1).ln() / (high.0 - low.0)).clamp(0.1, 20.0)
 }
 
+/// p from drops at both ends of pairs, with its standard error; none where the drop does not grow.
+fn local_power(pairs: &[[f64; 2]]) -> Option<(f64, f64)> {
+    let count = pairs.len() as f64;
+    let mean = |end: usize| pairs.iter().map(|pair| pair[end]).sum::<f64>() / count;
+    let (low, high) = (mean(0), mean(1));
+    if low <= 0.0 || high <= low {
+        return None;
+    }
+    let influences = pairs.iter().map(|pair| (pair[1] / high - pair[0] / low) / (2.0 * HALF));
+    let variance = influences.map(|each| each * each).sum::<f64>() / (count - 1.0);
+    Some(((high / low).ln() / (2.0 * HALF), (variance / count).sqrt()))
+}
+
+/// A draw near the root, seen at one scale (twice the same) or at two.
+struct Draw {
+    at: [f64; 2],
+    /// Mean over the two.
+    drop: f64,
+}
+
+impl Draw {
+    /// (sₖ / e^`origin`)ᵖ, the mean over the two.
+    fn growth(&self, exponent: f64, origin: f64) -> f64 {
+        0.5 * self.at.iter().map(|at| (exponent * (at - origin)).exp()).sum::<f64>()
+    }
+}
+
 /// Draws near the root.
 #[derive(Default)]
 struct Fresh {
-    at: Vec<f64>,
-    drops: Vec<f64>,
+    draws: Vec<Draw>,
 }
 
 impl Fresh {
-    fn extend(&mut self, at: f64, drops: Vec<f64>) {
-        self.at.extend(drops.iter().map(|_| at));
-        self.drops.extend(drops);
-    }
-
     /// ln s of Σ dₖ = target · Σ (sₖ / s)ᵖ; none where no drop shows.
     fn root(&self, target: f64, exponent: f64) -> Option<f64> {
-        let dropped: f64 = self.drops.iter().sum();
+        let dropped: f64 = self.draws.iter().map(|draw| draw.drop).sum();
         // Relative to the first scale: nothing overflows.
-        let origin = *self.at.first()?;
-        let expected: f64 = self.at.iter().map(|at| (exponent * (at - origin)).exp()).sum();
+        let origin = self.draws.first()?.at[0];
+        let expected: f64 = self.draws.iter().map(|draw| draw.growth(exponent, origin)).sum();
         (dropped > 0.0).then(|| origin + (target * expected / dropped).ln() / exponent)
     }
 
     /// Standard deviation of the residuals.
     fn spread(&self, target: f64, exponent: f64, root: f64) -> f64 {
-        let residuals =
-            self.at.iter().zip(&self.drops).map(|(at, drop)| drop - target * (exponent * (at - root)).exp());
-        (residuals.map(|each| each * each).sum::<f64>() / (self.drops.len() as f64 - 1.0)).sqrt()
+        let residuals = self.draws.iter().map(|draw| draw.drop - target * draw.growth(exponent, root));
+        (residuals.map(|each| each * each).sum::<f64>() / (self.draws.len() as f64 - 1.0)).sqrt()
     }
 }
 
