@@ -53,30 +53,30 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
                 batch_size: 256,
             })?)
         };
-        let (mut ours, mut fixed) = (Vec::new(), Vec::new());
+        let (mut ours, mut fixed): (Vec<[f64; 4]>, Vec<[f64; 4]>) = (Vec::new(), Vec::new());
         for seed in 0..seeds {
             let fresh = probe(seed)?;
             let begin = Instant::now();
             let found = fresh.get(&NoiseScale { noise: Noise::Plain, drop: 0.1, tolerance })?;
             let seconds = begin.elapsed().as_secs_f64();
-            ours.push((found.value(), found.standard_error, fresh.passes().forward, seconds));
+            ours.push([found.value(), found.standard_error, fresh.passes().forward, seconds]);
 
             let fresh = probe(seed)?;
             let begin = Instant::now();
             let sigma = fixed_count(&fresh)?;
-            fixed.push((sigma, f64::NAN, fresh.passes().forward, begin.elapsed().as_secs_f64()));
+            fixed.push([sigma, f64::NAN, fresh.passes().forward, begin.elapsed().as_secs_f64()]);
         }
         for (method, runs) in [("search", &ours), ("fixed count", &fixed)] {
             let count = runs.len() as f64;
-            let mean =
-                |part: &dyn Fn(&(f64, f64, f64, f64)) -> f64| runs.iter().map(part).sum::<f64>() / count;
-            let sigma = mean(&|run| run.0);
-            let spread = (mean(&|run| (run.0 - sigma).powi(2)) * count / (count - 1.0)).sqrt() / sigma;
+            let mean = |part: usize| runs.iter().map(|run| run[part]).sum::<f64>() / count;
+            let sigma = mean(0);
+            let variance = runs.iter().map(|run| (run[0] - sigma).powi(2)).sum::<f64>() / (count - 1.0);
+            let spread = variance.sqrt() / sigma;
             println!(
                 "{id}\t{method}\t{sigma:.5}\t{spread:.4}\t{:.4}\t{:.2}\t{:.1}",
-                mean(&|run| run.1),
-                mean(&|run| run.2),
-                mean(&|run| run.3)
+                mean(1),
+                mean(2),
+                mean(3)
             );
         }
     }

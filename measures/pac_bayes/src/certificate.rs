@@ -159,7 +159,7 @@ impl Subject<'_> {
         let mut start = vec![0.3, 0.1f64.ln()];
         start.extend(std::iter::repeat_n(0.03f64.ln(), tensors));
         let mut point = Tensor::f_from_slice(&start)?.f_to_device(probe.device())?;
-        let mut adam = Adam::new(&point, 0.05)?;
+        let mut adam = Adam::new(&point, 0.1)?;
         let mut random = probe.generator("optimization");
         let count = self.samples.len();
         let batch = BATCH.min(count);

@@ -88,6 +88,7 @@ impl Quantity for NoiseScale {
             noise: self.noise,
             order: order.f_to_device(probe.device())?,
             samples,
+            kept: Vec::new(),
         };
         find(&mut drops, Target { drop: self.drop, tolerance: self.tolerance, start: start.ln() })
     }
@@ -129,19 +130,28 @@ struct Draws<'a> {
     /// A random order of the sample, `[n]`.
     order: Tensor,
     samples: i64,
+    /// The noise of the draws that were asked for last, by number: they are often asked for again at another scale.
+    kept: Vec<(usize, Tensor)>,
 }
+
+/// Numbers of noise that are kept, at most.
+const KEPT: usize = 1 << 24;
 
 impl Drops for Draws<'_> {
     fn drops(&mut self, log_scale: f64, draws: Range<usize>) -> Result<Vec<f64>, MeasureError> {
         let deviations = self.noise.deviations(&self.squares, log_scale.exp())?;
         let deviations = deviations.f_to_kind(self.probe.kind())?;
+        self.kept.retain(|(kept, _)| draws.contains(kept));
         let at_once = self.copies.copies_at_once(self.samples) as usize;
         let mut drops = Vec::with_capacity(draws.len());
         let (mut from, end) = (draws.start, draws.end);
         while from < end {
             let to = (from + at_once).min(end);
             let vectors: Vec<Tensor> = (from..to)
-                .map(|draw| self.perturbed(draw, &deviations))
+                .map(|draw| {
+                    let noise = self.noise(draw)?;
+                    Ok(self.copies.center().f_addcmul(&noise, &deviations)?)
+                })
                 .collect::<Result<_, MeasureError>>()?;
             let index: Vec<Tensor> =
                 (from..to).map(|draw| self.index(draw)).collect::<Result<_, MeasureError>>()?;
@@ -158,10 +168,16 @@ impl Drops for Draws<'_> {
 }
 
 impl Draws<'_> {
-    fn perturbed(&self, draw: usize, deviations: &Tensor) -> Result<Tensor, MeasureError> {
-        let mut random = self.probe.generator(&format!("draw {draw}"));
-        let noise = random.normal_tensor(&self.copies.center().size())?;
-        Ok(self.copies.center().f_addcmul(&noise, deviations)?)
+    fn noise(&mut self, draw: usize) -> Result<Tensor, MeasureError> {
+        if let Some((_, noise)) = self.kept.iter().find(|(kept, _)| *kept == draw) {
+            return Ok(noise.shallow_clone());
+        }
+        let noise =
+            self.probe.generator(&format!("draw {draw}")).normal_tensor(&self.copies.center().size())?;
+        if (self.kept.len() + 1) * noise.numel() <= KEPT {
+            self.kept.push((draw, noise.shallow_clone()));
+        }
+        Ok(noise)
     }
 
     fn index(&self, draw: usize) -> Result<Tensor, MeasureError> {

@@ -39,7 +39,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              Langford, Caruana 2002, for the empirical error from draws",
     needs: &[Need::InitialWeights, Need::Labels],
     cost: "half of `epochs` B for the prior, 100 · steps/n B for the posterior, 16 draws/n F for its error: at \
-             n = 5000 4 B and 5 F",
+             n = 5000 3 B and 1.3 F",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,
@@ -66,7 +66,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "steps",
-            kind: ParameterKind::Integer { default: 100, min: 1, max: 100_000 },
+            kind: ParameterKind::Integer { default: 50, min: 1, max: 100_000 },
             doc: "steps of the posterior's optimization, on 100 samples each",
         },
         ParameterInfo {

@@ -96,7 +96,7 @@ struct Search<'a, D> {
 
 impl<D: Drops> Search<'_, D> {
     fn run(&mut self) -> Result<Scale, MeasureError> {
-        let (low, high) = self.bracket()?;
+        let [low, high] = self.bracket()?;
         let first = power(low, high);
         let mut at = (high.0 + (self.target.drop / high.1).ln() / first).clamp(low.0, high.0);
         let exponent = self.pairs(at, first)?;
@@ -156,7 +156,7 @@ impl<D: Drops> Search<'_, D> {
     }
 
     /// Two scales, a factor of at most two apart, with positive drops below and above the target.
-    fn bracket(&mut self) -> Result<((f64, f64), (f64, f64)), MeasureError> {
+    fn bracket(&mut self) -> Result<[(f64, f64); 2], MeasureError> {
         let first = self.pilot_at(self.target.start)?;
         let up = first.1 < self.target.drop;
         let step = if up { 2f64.ln() } else { -(2f64.ln()) };
@@ -185,7 +185,7 @@ impl<D: Drops> Search<'_, D> {
         &mut self,
         mut low: (f64, f64),
         mut high: (f64, f64),
-    ) -> Result<((f64, f64), (f64, f64)), MeasureError> {
+    ) -> Result<[(f64, f64); 2], MeasureError> {
         for _ in 0..DOUBLINGS {
             if low.1 > 0.0 {
                 break;
@@ -195,7 +195,7 @@ impl<D: Drops> Search<'_, D> {
         }
         // A step at one scale: any steep power will do.
         low.1 = low.1.max(self.target.drop * 1e-3);
-        Ok((low, high))
+        Ok([low, high])
     }
 
     fn pilot_at(&mut self, log_scale: f64) -> Result<(f64, f64), MeasureError> {

@@ -93,6 +93,9 @@ impl Quantity for Spectrum {
     }
 }
 
+/// The products of a symmetric matrix with vectors.
+pub(crate) type Products<'a> = dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>, MeasureError> + 'a;
+
 /// Lanczos from several unit vectors in step, so that one call gives the products of all: `steps` calls.
 ///
 /// # Errors
@@ -100,7 +103,7 @@ impl Quantity for Spectrum {
 pub(crate) fn lanczos(
     starts: Vec<Tensor>,
     steps: usize,
-    products: &mut dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>, MeasureError>,
+    products: &mut Products<'_>,
 ) -> Result<Vec<Quadrature>, MeasureError> {
     let mut runs: Vec<Run> = starts.into_iter().map(Run::new).collect();
     for step in 0..steps {

@@ -170,7 +170,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, start: f64) -> Result<Radius, MeasureError> {
-        let (low, high) = self.bracket(start)?;
+        let [low, high] = self.bracket(start)?;
         let target = self.target.drop;
         let mut exponent = power(low, high);
         let mut at = (high.0 + (target / high.1).ln() / exponent).clamp(low.0, high.0);
@@ -212,7 +212,7 @@ impl Search<'_> {
     }
 
     /// Two radii, a factor of two apart, between which the drop passes the target, by few samples and steps.
-    fn bracket(&mut self, start: f64) -> Result<((f64, f64), (f64, f64)), MeasureError> {
+    fn bracket(&mut self, start: f64) -> Result<[(f64, f64); 2], MeasureError> {
         let few = self.few.shallow_clone();
         let at = |search: &mut Self, log: f64| -> Result<(f64, f64), MeasureError> {
             let steps = search.target.steps.min(4);
@@ -228,7 +228,7 @@ impl Search<'_> {
             let next = at(self, last.0 + step)?;
             let (low, high) = if up { (last, next) } else { (next, last) };
             if low.1 < target && high.1 >= target {
-                return Ok(((low.0, low.1.max(0.05 * target)), high));
+                return Ok([(low.0, low.1.max(0.05 * target)), high]);
             }
             last = next;
         }
