@@ -8,7 +8,7 @@ use pgdl_measure::{
 };
 
 use crate::code::{Code, encode};
-use crate::descent::{descend, error_rate};
+use crate::descent::{descend, error_rate, steps};
 use crate::kl::risk_bound;
 use crate::pac_bayes_bound::DELTA;
 
@@ -19,7 +19,7 @@ const LEVELS: [usize; 6] = [3, 5, 7, 11, 17, 27];
 #[derive(Clone, Copy, Debug)]
 pub struct CompressionBound {
     dimension: i64,
-    epochs: f64,
+    training: usize,
     delta: f64,
 }
 
@@ -35,7 +35,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              That They Can Explain Generalization; Li, Farkhoor, Liu, Yosinski 2018, Measuring the Intrinsic \
              Dimension of Objective Landscapes, for the subspace; Maurer 2004, for the inequality",
     needs: &[Need::InitialWeights, Need::Labels],
-    cost: "`epochs` B, and 6 F for six sizes of the codebook",
+    cost: "50 · training/n B (at n = 5000 3 B), and 6 F for six sizes of the codebook",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,
@@ -56,9 +56,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
             doc: "d, the dimension of the subspace (at most P)",
         },
         ParameterInfo {
-            name: "epochs",
-            kind: ParameterKind::Float { default: 4.0, min: 0.0, max: 10_000.0 },
-            doc: "epochs of training in it (Adam, rate falling to 0, batches of 50)",
+            name: "training",
+            kind: ParameterKind::Integer { default: 300, min: 0, max: 10_000_000 },
+            doc: "steps of training in it, but no more than 20 epochs (Adam, rate falling to 0, batches of 50)",
         },
         DELTA,
     ],
@@ -72,7 +72,7 @@ impl CompressionBound {
     pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
         Ok(Self {
             dimension: parameters.integer("dimension")?,
-            epochs: parameters.float("epochs")?,
+            training: usize::try_from(parameters.integer("training")?).unwrap_or(usize::MAX),
             delta: parameters.float("delta")?,
         })
     }
@@ -89,9 +89,9 @@ impl Measure for CompressionBound {
         let start = subspace.coordinates(&network.trainable_vector()?)?;
         let samples = probe.sample_size();
         let all: Vec<i64> = (0..samples as i64).collect();
-        let steps = (self.epochs * samples as f64 / 50.0).ceil() as usize;
+        let steps = steps(self.training, samples);
         // A step of θ moves its P/d weights by its length over √(P/d).
-        let rate = 0.002 * subspace.weights_of_each().sqrt();
+        let rate = 0.005 * subspace.weights_of_each().sqrt();
         let weights = |theta: &Tensor| subspace.weights(theta);
         let theta = descend(probe, &network, &all, start, (steps, rate), &weights)?;
         if theta.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {

@@ -9,6 +9,14 @@ use crate::adam::Adam;
 /// Samples of a step.
 const BATCH: usize = 50;
 
+/// Epochs after which more steps gain nothing.
+const EPOCHS: usize = 20;
+
+/// Steps on this many samples: `most`, or 20 epochs if those are fewer.
+pub(crate) fn steps(most: usize, samples: usize) -> usize {
+    most.min((EPOCHS * samples).div_ceil(BATCH))
+}
+
 /// Minimizes the mean cross-entropy over the samples `index`, by `steps` steps of Adam from `start`; `weights` makes the
 /// network's trainable parameters of the point. Batches follow random orders of the samples.
 ///

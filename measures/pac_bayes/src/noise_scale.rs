@@ -23,7 +23,7 @@ pub const DROP: ParameterInfo = ParameterInfo {
 pub const TOLERANCE: ParameterInfo = ParameterInfo {
     name: "tolerance",
     kind: ParameterKind::Float { default: 0.03, min: 0.002, max: 1.0 },
-    doc: "relative standard error of σ at which the search stops (at the latest after 320 draws)",
+    doc: "relative standard error of σ at which the search stops (at the latest after 480 draws)",
 };
 
 /// The parameter `variant`.

@@ -6,13 +6,13 @@ use pgdl_measure::{
 };
 
 use crate::certificate::{Plan, Subject};
-use crate::descent::descend;
+use crate::descent::{descend, steps};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct PacBayesBound {
     split: bool,
-    epochs: f64,
+    training: usize,
     plan: Plan,
 }
 
@@ -38,8 +38,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
              Dziugaite, Hsu, Gharbieh, Arpino, Roy 2021, On the Role of Data in PAC-Bayes Bounds, for the prior; \
              Langford, Caruana 2002, for the empirical error from draws",
     needs: &[Need::InitialWeights, Need::Labels],
-    cost: "half of `epochs` B for the prior, 100 · steps/n B for the posterior, 16 draws/n F for its error: at \
-             n = 5000 3 B and 1.3 F",
+    cost: "50 · training/n B for the prior, 100 · steps/n B for the posterior, 16 draws/n F for its error: \
+             at n = 5000 3 B and 1.3 F",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,
@@ -60,9 +60,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
             doc: "the prior's mean: the initial weights trained on a random half of the sample, or the initial weights",
         },
         ParameterInfo {
-            name: "epochs",
-            kind: ParameterKind::Float { default: 4.0, min: 0.0, max: 1000.0 },
-            doc: "epochs of that training (Adam, rate 0.002 falling to 0, batches of 50)",
+            name: "training",
+            kind: ParameterKind::Integer { default: 200, min: 0, max: 10_000_000 },
+            doc: "steps of that training, but no more than 20 epochs (Adam, rate 0.003 falling to 0, batches of 50)",
         },
         ParameterInfo {
             name: "steps",
@@ -86,7 +86,7 @@ impl PacBayesBound {
     pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
         let count = |name: &str| Ok(usize::try_from(parameters.integer(name)?).unwrap_or(usize::MAX));
         let plan = Plan { delta: parameters.float("delta")?, steps: count("steps")?, draws: count("draws")? };
-        Ok(Self { split: parameters.choice("prior")? == "split", epochs: parameters.float("epochs")?, plan })
+        Ok(Self { split: parameters.choice("prior")? == "split", training: count("training")?, plan })
     }
 }
 
@@ -104,8 +104,8 @@ impl Measure for PacBayesBound {
             if seen.is_empty() {
                 return MeasureError::undefined("one sample cannot be divided between prior and bound");
             }
-            let steps = (self.epochs * seen.len() as f64 / 50.0).ceil() as usize;
-            descend(probe, &network, &seen, initial.shallow_clone(), (steps, 0.002), &|point| {
+            let steps = steps(self.training, seen.len());
+            descend(probe, &network, &seen, initial.shallow_clone(), (steps, 0.003), &|point| {
                 Ok(point.shallow_clone())
             })?
         } else {

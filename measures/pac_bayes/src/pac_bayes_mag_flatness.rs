@@ -26,7 +26,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2020, Fantastic Generalization Measures and Where to Find \
              Them, eq. 61",
     needs: &[Need::Labels],
-    cost: "1 F and the search for σ: 100 to 400 draws of noise, each on n/50 samples (32 to 128), at n = 5000 about 4 F",
+    cost: "1 F and the search for σ: 100 to 700 draws of noise, each on n/50 samples (32 to 128), at n = 5000 about 4 F",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,

@@ -20,7 +20,7 @@ const BATCH: usize = 16;
 const FEWEST: usize = 32;
 
 /// Fresh draws after which it stops in any case.
-const MOST: usize = 320;
+const MOST: usize = 480;
 
 /// Half the distance of the two scales of a pair, in ln s.
 const HALF: f64 = 0.15;

@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release -p pgdl-measure-sharpness --example cost -- model_zoo/cifar_vgg 0,1,2 sam,hessian_trace
 //!
-//! One line for each network and measure, separated by tabs; the measures of a network share a probe. Further
+//! One line for each network and measure, separated by tabs; the measures of a network share a probe: `seconds` are those
+//! of the measure with all that it uses, `CPU` the processor's seconds for what was not there yet (Linux). Further
 //! arguments: the seed, and the deadline of each measure in seconds.
 
 use std::path::Path;
@@ -41,7 +42,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         "all" => zoo.networks().iter().map(|entry| entry.id).collect(),
         list => list.split(',').map(str::parse).collect::<Result<_, _>>()?,
     };
-    println!("network\tmeasure\tvalue\tstandard error\tF\tB\tHVP\tseconds\tdetails");
+    println!("network\tmeasure\tvalue\tstandard error\tF\tB\tHVP\tseconds\tCPU\tdetails");
     for id in ids {
         let probe = Probe::new(ProbeInput {
             network: zoo.load(id)?.to_device(device)?,
@@ -57,7 +58,9 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         })?;
         for one in &resolved {
             probe.set_deadline(limit.map(|limit| Instant::now() + limit));
+            let before = processor_seconds();
             let found = probe.evaluate(one);
+            let processor = processor_seconds() - before;
             let passes = found.passes;
             print!("{id}\t{}\t", one.spec);
             match &found.outcome {
@@ -69,7 +72,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
                 Err(error) => print!("{}: {error}\t–", error.status()),
             }
             print!(
-                "\t{:.2}\t{:.2}\t{:.2}\t{:.1}\t",
+                "\t{:.2}\t{:.2}\t{:.2}\t{:.1}\t{processor:.1}\t",
                 passes.forward, passes.backward, passes.hvp, found.seconds
             );
             match &found.outcome {
@@ -79,4 +82,12 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// User and system time of this process so far, in seconds of a hundred ticks; 0 where there is no /proc.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>()
+        / 100.0
 }

@@ -4,10 +4,10 @@
 //! one problem. Several starts are climbed side by side.
 
 use pgdl_measure::network::{Graph, gradients};
-use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::tch::{Kind, Tensor, no_grad};
 use pgdl_measure::{Generator, MeasureError, Perturbed, Probe};
 
-use crate::loss::losses;
+use crate::loss::{GRAPH, losses};
 
 /// The ball that v stays in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,16 @@ impl Samples {
             inputs: probe.inputs().f_index_select(0, index)?,
             labels: probe.labels().f_index_select(0, index)?,
         })
+    }
+
+    fn len(&self) -> i64 {
+        self.labels.numel() as i64
+    }
+
+    /// In parts whose graphs fit into memory.
+    fn parts(&self) -> Result<Vec<Samples>, MeasureError> {
+        let parts = self.inputs.f_split(GRAPH, 0)?.into_iter().zip(self.labels.f_split(GRAPH, 0)?);
+        Ok(parts.map(|(inputs, labels)| Samples { inputs, labels }).collect())
     }
 }
 
@@ -114,25 +124,38 @@ impl Ascent<'_> {
 
     /// Mean losses `[S]`, f64, and their gradients in v, `[S, P]`.
     fn slope(&self, v: &Tensor, samples: &Samples) -> Result<(Tensor, Tensor), MeasureError> {
-        let count = samples.labels.numel() as i64;
-        let at_once = self.moved.copies_at_once(count);
+        let at_once = self.moved.copies_at_once(samples.len().min(GRAPH));
         let starts = v.size()[0];
         let (mut means, mut slopes) = (Vec::new(), Vec::new());
         let mut from = 0;
         while from < starts {
             let length = at_once.min(starts - from);
-            let leaf = v.f_narrow(0, from, length)?.f_detach_copy()?.f_set_requires_grad(true)?;
-            let logits = self.moved.network().forward_copies(&self.weights(&leaf)?, &samples.inputs)?;
-            let labels = samples.labels.f_unsqueeze(0)?.f_expand([length, count], false)?;
-            let each = losses(&logits, &labels)?.f_mean_dim([1i64].as_slice(), false, None)?;
-            let climbed = match self.objective {
-                Objective::Loss => each.shallow_clone(),
-                Objective::Error => self.alternate(&logits, &labels, &each, from)?,
+            let mut sums: Option<(Tensor, Tensor)> = None;
+            for part in samples.parts()? {
+                self.probe.check_deadline()?;
+                let count = part.len();
+                let leaf = v.f_narrow(0, from, length)?.f_detach_copy()?.f_set_requires_grad(true)?;
+                let logits = self.moved.network().forward_copies(&self.weights(&leaf)?, &part.inputs)?;
+                let labels = part.labels.f_unsqueeze(0)?.f_expand([length, count], false)?;
+                let each = losses(&logits, &labels)?.f_mean_dim([1i64].as_slice(), false, None)?;
+                let climbed = match self.objective {
+                    Objective::Loss => each.shallow_clone(),
+                    Objective::Error => self.alternate(&logits, &labels, &each, from)?,
+                };
+                let slope = gradients(&climbed.f_sum(None)?, &[&leaf], Graph::Free)?.swap_remove(0);
+                self.probe.count_forward(length * count);
+                self.probe.count_backward(length * count);
+                let share = count as f64 / samples.len() as f64;
+                let (each, slope) = (each.f_detach()?.f_mul_scalar(share)?, slope.f_mul_scalar(share)?);
+                sums = Some(match sums {
+                    Some((means, slopes)) => (means.f_add(&each)?, slopes.f_add(&slope)?),
+                    None => (each, slope),
+                });
+            }
+            let Some((mean, slope)) = sums else {
+                return MeasureError::failed("there is no sample to climb on");
             };
-            let slope = gradients(&climbed.f_sum(None)?, &[&leaf], Graph::Free)?.swap_remove(0);
-            self.probe.count_forward(length * count);
-            self.probe.count_backward(length * count);
-            means.push(each.f_detach()?);
+            means.push(mean);
             slopes.push(slope);
             from += length;
         }
@@ -164,21 +187,26 @@ impl Ascent<'_> {
 
     /// Mean losses `[S]`, f64, at `v`, without gradients.
     pub(crate) fn means(&self, v: &Tensor, samples: &Samples) -> Result<Tensor, MeasureError> {
-        let count = samples.labels.numel() as i64;
-        let at_once = self.moved.copies_at_once(count);
+        let at_once = self.moved.copies_at_once(samples.len().min(GRAPH));
         let starts = v.size()[0];
         let mut means = Vec::new();
         let mut from = 0;
         while from < starts {
-            self.probe.check_deadline()?;
             let length = at_once.min(starts - from);
             let weights = self.weights(&v.f_narrow(0, from, length)?)?;
-            let logits = pgdl_measure::tch::no_grad(|| {
-                self.moved.network().forward_copies(&weights, &samples.inputs)
-            })?;
-            let labels = samples.labels.f_unsqueeze(0)?.f_expand([length, count], false)?;
-            means.push(losses(&logits, &labels)?.f_mean_dim([1i64].as_slice(), false, None)?);
-            self.probe.count_forward(length * count);
+            let mut sum = Tensor::f_zeros([length], (Kind::Double, v.device()))?;
+            for part in samples.parts()? {
+                self.probe.check_deadline()?;
+                let logits = no_grad(|| self.moved.network().forward_copies(&weights, &part.inputs))?;
+                let labels = part.labels.f_unsqueeze(0)?.f_expand([length, part.len()], false)?;
+                sum = sum.f_add(&losses(&logits, &labels)?.f_sum_dim_intlist(
+                    [1i64].as_slice(),
+                    false,
+                    None,
+                )?)?;
+                self.probe.count_forward(length * part.len());
+            }
+            means.push(sum.f_div_scalar(samples.len() as f64)?);
             from += length;
         }
         Ok(Tensor::f_cat(&means, 0)?)

@@ -5,7 +5,7 @@ use pgdl_measure::tch::{Kind, Reduction, Tensor};
 use pgdl_measure::{LossGradient, MeasureError, Perturbed, Probe, Quantity};
 
 /// Samples whose graph is in memory at a time, at most.
-const GRAPH: i64 = 128;
+pub(crate) const GRAPH: i64 = 128;
 
 /// The gradient of the mean cross-entropy in the trainable parameters of the folded network: `[P]`, f64.
 #[derive(Clone, Copy, Debug)]
