@@ -15,6 +15,7 @@ pub mod kernels;
 pub mod measure;
 pub mod measured;
 pub mod parameter;
+pub mod perturbed;
 pub mod probe;
 pub mod quantity;
 pub mod registry;
@@ -38,6 +39,7 @@ pub use kernels::{Kernel, kernels};
 pub use measure::Measure;
 pub use measured::{Detail, LayerDetail, Measured};
 pub use parameter::{ParameterInfo, ParameterKind, ParameterValue, Parameters};
+pub use perturbed::Perturbed;
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
     Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,

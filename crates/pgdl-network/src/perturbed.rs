@@ -29,6 +29,13 @@ impl Network {
                 return Err(NetworkError::Input(format!("copies need vectors [R, P], not {other:?}")));
             }
         };
+        for tensor in [vectors, x] {
+            let (found_kind, found_device) = (tensor.f_kind()?, tensor.device());
+            if (found_kind, found_device) != (self.kind(), self.device()) {
+                let (kind, device) = (self.kind(), self.device());
+                return Err(NetworkError::Placement { found_kind, found_device, kind, device });
+            }
+        }
         let weights = self.stacked_weights(vectors, copies)?;
         let (input, shared) = self.stacked_input(x, copies)?;
         let last = self.architecture().nodes.len() - 1;

@@ -17,6 +17,8 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_augmentation::register(registry)?;
     pgdl_measure_calibration::register(registry)?;
     pgdl_measure_gradient::register(registry)?;
+    pgdl_measure_sharpness::register(registry)?;
+    pgdl_measure_pac_bayes::register(registry)?;
     pgdl_measure_robustness::register(registry)?;
     pgdl_measure_description_length::register(registry)
 }

@@ -33,6 +33,8 @@ fn the_first_families_are_complete() {
             "augmentation",
             "calibration",
             "gradient",
+            "sharpness",
+            "pac_bayes",
             "robustness",
             "description_length"
         ]
@@ -140,6 +142,39 @@ fn the_first_families_are_complete() {
             "fisher_rao",
             "tic",
             "iiw"
+        ]
+    );
+    assert_eq!(
+        ids("sharpness"),
+        [
+            "sharpness",
+            "average_sharpness",
+            "sharpness_flatness",
+            "sharpness_init",
+            "sharpness_orig",
+            "sharpness_mag_flatness",
+            "sharpness_mag_init",
+            "sharpness_mag_orig",
+            "sam",
+            "asam",
+            "hessian_max",
+            "hessian_trace",
+            "hessian_density",
+            "relative_flatness",
+            "minimum_sharpness"
+        ]
+    );
+    assert_eq!(
+        ids("pac_bayes"),
+        [
+            "pac_bayes_init",
+            "pac_bayes_orig",
+            "pac_bayes_flatness",
+            "pac_bayes_mag_init",
+            "pac_bayes_mag_orig",
+            "pac_bayes_mag_flatness",
+            "pac_bayes_bound",
+            "compression_bound"
         ]
     );
     assert_eq!(ids("robustness"), ["layer_reinit", "layer_rerandomize", "module_criticality"]);

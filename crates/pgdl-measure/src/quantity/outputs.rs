@@ -91,10 +91,10 @@ impl Quantity for Correct {
 }
 
 /// Whether the largest of the logits `[n, C]` is that of the label `[n]`: `[n]`, bool. Of equal outputs the first class
-/// counts, as in Keras.
+/// counts, as in Keras; rows with NaN are wrong.
 ///
 /// # Errors
-/// libtorch refuses.
+/// The shapes do not fit.
 pub fn correct(logits: &Tensor, labels: &Tensor) -> Result<Tensor, MeasureError> {
     let largest = logits.f_eq_tensor(&logits.f_amax([1], true)?)?;
     // The first class that attains the maximum: on every device, which `argmax` does not promise.

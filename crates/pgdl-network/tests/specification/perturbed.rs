@@ -82,6 +82,8 @@ fn copies_that_do_not_fit_are_refused() {
     assert!(network.forward_copies(&vectors.narrow(1, 0, 5), &x).is_err());
     assert!(network.forward_copies(&vectors.narrow(0, 0, 0), &x).is_err());
     assert!(network.forward_copies(&vectors, &x.get(0)).is_err());
+    assert!(network.forward_copies(&vectors.to_kind(Kind::Float), &x).is_err());
+    assert!(network.forward_copies(&vectors, &x.to_kind(Kind::Float)).is_err());
     assert!(network.forward_copies(&vectors, &x.unsqueeze(0)).is_err());
 }
 

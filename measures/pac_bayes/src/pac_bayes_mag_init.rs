@@ -1,0 +1,71 @@
+//! The magnitude-aware PAC-Bayes bound's main part, measured from initialization.
+
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
+};
+
+use crate::form::Form;
+use crate::noise_scale::{DROP, TOLERANCE, VARIANT};
+use crate::reference::{Reference, magnitude_divergence};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct PacBayesMagInit {
+    form: Form,
+}
+
+/// What `pac_bayes_mag_init` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "pac_bayes_mag_init",
+    family: "pac_bayes",
+    version: 1,
+    title: "The divergence of noise in proportion to each weight from a prior about the initial weights.",
+    formula: "¼ Σᵢ ln[(ε² + (σ′² + 1) ‖w − w⁰‖² / P) / (ε² + σ′² (wᵢ − wᵢ⁰)²)] + ln(n / σ′) + 10",
+    shapes: "σ′: the largest scale at which noise of variance σ′² wᵢ² + ε² on each of the P weights lowers the \
+             expected training accuracy by 0.1, ε = 10⁻³; w, w⁰: [P], after and before training; n: training-set \
+             size",
+    paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2020, Fantastic Generalization Measures and Where to Find \
+             Them, eq. 56",
+    needs: &[Need::InitialWeights, Need::Labels],
+    cost: "1 F and the search for σ: 100 to 700 draws of noise, each on n/50 samples (32 to 128), at n = 5000 about 4 F",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers before noise is added to all trainable \
+             parameters. σ is the root of a noisy function: the details hold it with its relative standard error, \
+             the local exponent of the drop, and the draws spent. Undefined where the accuracy never falls by \
+             `drop`: below that accuracy to begin with, or a network that ignores its weights. It is undefined, \
+             too, where the noise ε alone lowers the accuracy that far. `variant=as_coded`: common code draws the \
+             noise with the paper's variance as its standard deviation, σ′² wᵢ² + ε². Unavailable where a zoo \
+             keeps no initial weights.",
+    stochastic: true,
+    control: false,
+    parameters: &[DROP, TOLERANCE, VARIANT],
+};
+
+impl PacBayesMagInit {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { form: Form::new(parameters)? })
+    }
+}
+
+impl Measure for PacBayesMagInit {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let (distance, moved) =
+            (Reference::Initial.squared_distance(probe)?, Reference::Initial.difference(probe)?);
+        let n = probe.train_size() as f64;
+        self.form.magnitude(probe, |sigma| {
+            Ok(magnitude_divergence(distance, &moved, sigma, 1.0)? + (n / sigma).ln() + 10.0)
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! The rise of the loss one adaptive step along its gradient.
+
+use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Parameters, Perturbed, Probe, RegistryError,
+};
+
+use crate::loss::{FoldedGradient, mean_loss_at};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct Asam {
+    radius: f64,
+}
+
+/// What `asam` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "asam",
+    family: "sharpness",
+    version: 1,
+    title: "The rise of the loss after one step along its gradient, in proportion to the size of each weight.",
+    formula: "L(w + ρ T² g / ‖T g‖₂) − L(w),  g = ∇L(w), T = diag(|w| + 0.01)",
+    shapes: "L: mean cross-entropy over the sample; w, g: [P]",
+    paper: "Kwon, Kim, Park, Choi 2021, ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning \
+             of Deep Neural Networks, eq. 7, with the element-wise operator and its stabilizer 0.01",
+    needs: &[Need::Labels],
+    cost: "1 B, 2 F",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers first. One step stands for the maximum over the \
+             ball: cheaper and lower than `sharpness:adaptive=yes,m=0`. But for the stabilizer it does not change \
+             when layers are rescaled. Undefined where the gradient is exactly zero.",
+    stochastic: false,
+    control: false,
+    parameters: &[ParameterInfo {
+        name: "rho",
+        kind: ParameterKind::Float { default: 0.5, min: 0.0, max: 1e6 },
+        doc: "length of the step",
+    }],
+};
+
+impl Asam {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { radius: parameters.float("rho")? })
+    }
+}
+
+impl Measure for Asam {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let moved = Perturbed::folded(probe)?;
+        let gradient = probe.get(&FoldedGradient)?;
+        // T = |w| + 0.01, the paper's stabilizer.
+        let scale = moved.center().f_to_kind(Kind::Double)?.f_abs()?.f_add_scalar(0.01)?;
+        let direction = gradient.f_mul(&scale)?;
+        let length = direction.f_dot(&direction)?.f_double_value(&[])?.sqrt();
+        if length == 0.0 {
+            return MeasureError::undefined("the gradient of the loss is exactly zero: it points nowhere");
+        }
+        let step = direction.f_mul(&scale)?.f_mul_scalar(self.radius / length)?;
+        let vector: Tensor = moved.center().f_add(&step.f_to_kind(probe.kind())?)?;
+        let before = mean_loss_at(probe, &moved, moved.center())?;
+        let after = mean_loss_at(probe, &moved, &vector)?;
+        if !(after - before).is_finite() {
+            return MeasureError::undefined(format!(
+                "the loss is {before} before the step and {after} after it"
+            ));
+        }
+        Ok(Measured::value(after - before)
+            .with_detail("gradient_norm", gradient.f_norm()?.f_to_kind(Kind::Double)?.f_double_value(&[])?)
+            .with_detail("loss_after_the_step", after))
+    }
+}

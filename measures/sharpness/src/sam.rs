@@ -1,0 +1,82 @@
+//! The rise of the loss one step along its gradient.
+
+use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Parameters, Perturbed, Probe, RegistryError,
+};
+
+use crate::loss::{FoldedGradient, mean_loss_at};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sam {
+    radius: f64,
+}
+
+/// What `sam` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "sam",
+    family: "sharpness",
+    version: 1,
+    title: "The rise of the loss after one step of a given length along its gradient.",
+    formula: "L(w + ρ g / ‖g‖₂) − L(w),  g = ∇L(w)",
+    shapes: "L: mean cross-entropy over the sample; w, g: [P]",
+    paper: "Foret, Kleiner, Mobahi, Neyshabur 2021, Sharpness-Aware Minimization for Efficiently Improving \
+             Generalization, eq. 2, without the m-batches of training",
+    needs: &[Need::Labels],
+    cost: "1 B, 2 F",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers first. One step stands for the maximum over the \
+             ball: cheaper and lower than `sharpness:m=0`. It may be negative where the loss curves down. \
+             Undefined where the gradient is exactly zero.",
+    stochastic: false,
+    control: false,
+    parameters: &[ParameterInfo {
+        name: "rho",
+        kind: ParameterKind::Float { default: 0.05, min: 0.0, max: 1e6 },
+        doc: "length of the step",
+    }],
+};
+
+impl Sam {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { radius: parameters.float("rho")? })
+    }
+}
+
+impl Measure for Sam {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let moved = Perturbed::folded(probe)?;
+        let gradient = probe.get(&FoldedGradient)?;
+        let direction = gradient.shallow_clone();
+        let length = direction.f_dot(&direction)?.f_double_value(&[])?.sqrt();
+        if length == 0.0 {
+            return MeasureError::undefined("the gradient of the loss is exactly zero: it points nowhere");
+        }
+        let step = direction.f_mul_scalar(self.radius / length)?;
+        let vector: Tensor = moved.center().f_add(&step.f_to_kind(probe.kind())?)?;
+        let before = mean_loss_at(probe, &moved, moved.center())?;
+        let after = mean_loss_at(probe, &moved, &vector)?;
+        if !(after - before).is_finite() {
+            return MeasureError::undefined(format!(
+                "the loss is {before} before the step and {after} after it"
+            ));
+        }
+        Ok(Measured::value(after - before)
+            .with_detail("gradient_norm", gradient.f_norm()?.f_to_kind(Kind::Double)?.f_double_value(&[])?)
+            .with_detail("loss_after_the_step", after))
+    }
+}

@@ -1,0 +1,205 @@
+//! The worst rise of the loss within a ball around the weights.
+
+use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Parameters, Perturbed, Probe, RegistryError,
+};
+
+use crate::ascent::{Ascent, Ball, Objective, Samples};
+use crate::loss::Blocks;
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sharpness {
+    ball: Ball,
+    adaptive: bool,
+    group: i64,
+    radius: f64,
+    samples: i64,
+    starts: i64,
+    steps: usize,
+}
+
+/// What `sharpness` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "sharpness",
+    family: "sharpness",
+    version: 1,
+    title: "The worst rise of the loss within a ball around the weights, averaged over groups of samples.",
+    formula: "mean over groups G of m samples of max { L_G(w + r ∘ v) − L_G(w) : ‖v‖ ≤ ρ }, r = 1, or |w| where \
+             adaptive",
+    shapes: "L_G: mean cross-entropy over a group; w, v: [P]; ‖·‖: ℓ2 or ℓ∞",
+    paper: "Foret, Kleiner, Mobahi, Neyshabur 2021, Sharpness-Aware Minimization for Efficiently Improving \
+             Generalization, on m-sharpness; Kwon, Kim, Park, Choi 2021, ASAM, on the adaptive form; \
+             Andriushchenko, Croce, Müller, Hein, Flammarion 2023, A Modern Look at the Relationship between \
+             Sharpness and Generalization",
+    needs: &[Need::Labels],
+    cost: "steps · starts · samples/n B and starts · samples/n F: at n = 5000, 1.6 B and 0.2 F",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers first. Each group has a perturbation of its own, \
+             climbed by normalized (ℓ2) or signed (ℓ∞) gradients in the perturbation and projected into the ball; \
+             the largest loss on the way counts, over several starts. It is a lower bound of the true maximum; \
+             the details hold what the worst start found. The standard error is over the groups. Undefined where \
+             all weights are zero and the perturbation is relative.",
+    stochastic: true,
+    control: false,
+    parameters: &[
+        ParameterInfo {
+            name: "norm",
+            kind: ParameterKind::Choice { default: "l2", options: &["l2", "linf"] },
+            doc: "the norm whose ball the perturbation stays in",
+        },
+        ParameterInfo {
+            name: "adaptive",
+            kind: ParameterKind::Choice { default: "no", options: &["no", "yes"] },
+            doc: "perturbations in proportion to the weights",
+        },
+        ParameterInfo {
+            name: "m",
+            kind: ParameterKind::Integer { default: 128, min: 0, max: i64::MAX },
+            doc: "samples that share a perturbation; 0: all of them",
+        },
+        ParameterInfo {
+            name: "rho",
+            kind: ParameterKind::Float { default: 0.0, min: 0.0, max: 1e6 },
+            doc: "radius; 0: 0.05 for l2, 0.0005 for linf, and ten times that where adaptive",
+        },
+        ParameterInfo {
+            name: "samples",
+            kind: ParameterKind::Integer { default: 512, min: 1, max: i64::MAX },
+            doc: "how many samples, drawn from the training sample",
+        },
+        ParameterInfo {
+            name: "starts",
+            kind: ParameterKind::Integer { default: 2, min: 1, max: 100 },
+            doc: "points from which the loss is climbed: the weights themselves, and random ones on the ball",
+        },
+        ParameterInfo {
+            name: "steps",
+            kind: ParameterKind::Integer { default: 8, min: 1, max: 10_000 },
+            doc: "steps of each ascent",
+        },
+    ],
+};
+
+impl Sharpness {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        let ball = if parameters.choice("norm")? == "l2" { Ball::L2 } else { Ball::Linf };
+        let adaptive = parameters.choice("adaptive")? == "yes";
+        let given = parameters.float("rho")?;
+        let usual = if ball == Ball::L2 { 0.05 } else { 0.0005 } * if adaptive { 10.0 } else { 1.0 };
+        Ok(Self {
+            ball,
+            adaptive,
+            group: parameters.integer("m")?,
+            radius: if given == 0.0 { usual } else { given },
+            samples: parameters.integer("samples")?,
+            starts: parameters.integer("starts")?,
+            steps: usize::try_from(parameters.integer("steps")?).unwrap_or(1),
+        })
+    }
+}
+
+/// The largest rise found for one group, and how it came.
+struct Found {
+    rise: f64,
+    /// Over the starts, the smallest of their largest rises.
+    least: f64,
+}
+
+impl Measure for Sharpness {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let moved = Perturbed::folded(probe)?;
+        let size = moved.center().f_abs()?;
+        if self.adaptive && size.f_max()?.f_double_value(&[])? == 0.0 {
+            return MeasureError::undefined("every weight is zero: a relative perturbation moves nothing");
+        }
+        let ranges = if self.adaptive { size } else { size.f_ones_like()? };
+        let ascent =
+            Ascent { probe, moved: &moved, ranges: &ranges, ball: self.ball, objective: Objective::Loss };
+        let samples = self.samples.min(probe.sample_size() as i64);
+        let group = if self.group == 0 { samples } else { self.group.min(samples) };
+        let blocks = Blocks::new(probe, group)?;
+        let mut found: Vec<Found> = Vec::new();
+        for at in 0..samples / group {
+            found.push(self.worst(&ascent, &blocks.get(at)?, at).map_err(|error| match error {
+                MeasureError::Timeout(reason) => MeasureError::Timeout(format!(
+                    "{reason}; over {at} of {} groups the mean is {:?}",
+                    samples / group,
+                    mean(found.iter().map(|one| one.rise))
+                )),
+                other => other,
+            })?);
+        }
+        let rises = || found.iter().map(|one| one.rise);
+        let value = mean(rises()).unwrap_or(f64::NAN);
+        if !value.is_finite() {
+            return MeasureError::undefined("the loss is not finite within the ball");
+        }
+        let mut measured = Measured::value(value)
+            .with_detail("rho", self.radius)
+            .with_detail("groups", found.len() as f64)
+            .with_detail("samples_of_a_group", group as f64)
+            .with_detail(
+                "mean_rise_of_the_least_start",
+                mean(found.iter().map(|one| one.least)).unwrap_or(value),
+            );
+        if found.len() > 1 {
+            let count = found.len() as f64;
+            let variance = rises().map(|rise| (rise - value).powi(2)).sum::<f64>() / (count - 1.0);
+            measured = measured.with_standard_error((variance / count).sqrt());
+        }
+        Ok(measured)
+    }
+}
+
+impl Sharpness {
+    fn worst(&self, ascent: &Ascent<'_>, index: &Tensor, group: i64) -> Result<Found, MeasureError> {
+        let probe = ascent.probe;
+        let samples = |_: usize| Samples::of(probe, index);
+        let mut random = probe.generator(&format!("starts of group {group}"));
+        let v = ascent.starts(self.radius, self.starts, &mut random)?;
+        let mut largest: Option<Tensor> = None;
+        let mut note = |means: &Tensor| -> Result<(), MeasureError> {
+            largest = Some(match largest.take() {
+                Some(largest) => largest.f_fmax(means)?,
+                None => means.shallow_clone(),
+            });
+            Ok(())
+        };
+        let origin = v.f_narrow(0, 0, 1)?.f_zeros_like()?;
+        let plain = ascent.means(&origin, &samples(0)?)?.f_double_value(&[0])?;
+        // Half a radius a step at first, then less: the maximum of a quadratic is approached along the sphere.
+        let first = self.steps.div_ceil(2);
+        let mut observe = |_: &Tensor, means: &Tensor| note(means);
+        let v = ascent.climb(v, self.radius, first, 0.5, &samples, &mut observe)?;
+        let v = ascent.climb(v, self.radius, self.steps - first, 0.15, &samples, &mut observe)?;
+        note(&ascent.means(&v, &samples(0)?)?)?;
+        let largest = match largest {
+            Some(largest) => largest,
+            None => return MeasureError::failed("no step was taken"),
+        };
+        Ok(Found {
+            rise: largest.f_max()?.f_to_kind(Kind::Double)?.f_double_value(&[])? - plain,
+            least: largest.f_min()?.f_to_kind(Kind::Double)?.f_double_value(&[])? - plain,
+        })
+    }
+}
+
+fn mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = numbers.fold((0.0, 0.0), |(sum, count), each| (sum + each, count + 1.0));
+    (count > 0.0).then(|| sum / count)
+}

@@ -1,0 +1,63 @@
+//! How small a worst perturbation of the weights does harm.
+
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
+};
+
+use crate::worst_scale::{DROP, STARTS, STEPS, WorstScale};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct SharpnessFlatness {
+    scale: WorstScale,
+}
+
+/// What `sharpness_flatness` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "sharpness_flatness",
+    family: "sharpness",
+    version: 1,
+    title: "The inverse squared radius of the worst weight perturbation that costs a tenth of the training \
+             accuracy.",
+    formula: "1 / α²",
+    shapes: "α: the largest radius at which the worst perturbation |uᵢ| ≤ α of the P weights that ascent finds \
+             lowers the training accuracy by 0.1",
+    paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2020, Fantastic Generalization Measures and Where to Find \
+             Them, eq. 54",
+    needs: &[Need::Labels],
+    cost: "1 F, about 2 F and 1 B to find the neighbourhood of α, and 1 to 4 times 3 F and 24 · 100/n B there",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers first. The cross-entropy, and from \
+             every other start a smooth share of errors, is climbed by projected signed gradients in the \
+             perturbation, from the weights themselves and from random points of the ball; the largest drop of \
+             the whole sample's accuracy counts, so that α is an upper bound of the true one. The details say \
+             what was found; the standard error is the spread over the starts. Undefined where the accuracy never \
+             falls by `drop`.",
+    stochastic: true,
+    control: false,
+    parameters: &[DROP, STARTS, STEPS],
+};
+
+impl SharpnessFlatness {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { scale: WorstScale::new(parameters, false)? })
+    }
+}
+
+impl Measure for SharpnessFlatness {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        probe.get(&self.scale)?.measured(|alpha| Ok(1.0 / (alpha * alpha)))
+    }
+}

@@ -1,0 +1,71 @@
+//! The magnitude-aware sharpness bound's main part, measured from initialization.
+
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
+};
+use pgdl_measure_pac_bayes::{Reference, magnitude_divergence};
+
+use crate::worst_scale::{DROP, STARTS, STEPS, WorstScale};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct SharpnessMagInit {
+    scale: WorstScale,
+}
+
+/// What `sharpness_mag_init` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "sharpness_mag_init",
+    family: "sharpness",
+    version: 1,
+    title: "The divergence that belongs to the worst perturbation in proportion to each weight, from a prior \
+             about the initial weights.",
+    formula: "¼ Σᵢ ln[(ε² + (α′² + 4 ln(2P/δ)) ‖w − w⁰‖² / P) / (ε² + α′² (wᵢ − wᵢ⁰)²)] + ln(n / α′) + 10, δ = \
+             0.05",
+    shapes: "α′: the largest radius at which the worst perturbation |uᵢ| ≤ α′ |wᵢ| + ε of the P weights that \
+             ascent finds lowers the training accuracy by 0.1, ε = 10⁻³; w, w⁰: [P], after and before training; \
+             n: training-set size",
+    paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2020, Fantastic Generalization Measures and Where to Find \
+             Them, eq. 59",
+    needs: &[Need::InitialWeights, Need::Labels],
+    cost: "1 F, about 2 F and 1 B to find the neighbourhood of α, and 1 to 4 times 3 F and 24 · 100/n B there",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers first. The cross-entropy, and from \
+             every other start a smooth share of errors, is climbed by projected signed gradients in the \
+             perturbation, from the weights themselves and from random points of the ball; the largest drop of \
+             the whole sample's accuracy counts, so that α is an upper bound of the true one. The details say \
+             what was found; the standard error is the spread over the starts. Undefined where the accuracy never \
+             falls by `drop`. Unavailable where a zoo keeps no initial weights.",
+    stochastic: true,
+    control: false,
+    parameters: &[DROP, STARTS, STEPS],
+};
+
+impl SharpnessMagInit {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { scale: WorstScale::new(parameters, true)? })
+    }
+}
+
+impl Measure for SharpnessMagInit {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let (distance, moved) =
+            (Reference::Initial.squared_distance(probe)?, Reference::Initial.difference(probe)?);
+        let (n, extra) = (probe.train_size() as f64, WorstScale::tail(Reference::count(probe)?));
+        probe.get(&self.scale)?.measured(|alpha| {
+            Ok(magnitude_divergence(distance, &moved, alpha, extra)? + (n / alpha).ln() + 10.0)
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! The sharpness bound's main part, measured from zero.
+
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
+};
+use pgdl_measure_pac_bayes::Reference;
+
+use crate::worst_scale::{DROP, STARTS, STEPS, WorstScale};
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct SharpnessOrig {
+    scale: WorstScale,
+}
+
+/// What `sharpness_orig` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "sharpness_orig",
+    family: "sharpness",
+    version: 1,
+    title: "The squared norm of the weights in units of the worst perturbation that the network bears.",
+    formula: "‖w‖² ln(2P) / (4α²) + ln(n / α) + 10",
+    shapes: "α: the largest radius at which the worst perturbation |uᵢ| ≤ α of the P weights that ascent finds \
+             lowers the training accuracy by 0.1; w: [P]; n: training-set size",
+    paper: "Jiang, Neyshabur, Mobahi, Krishnan, Bengio 2020, Fantastic Generalization Measures and Where to Find \
+             Them, eq. 52",
+    needs: &[Need::Labels],
+    cost: "1 F, about 2 F and 1 B to find the neighbourhood of α, and 1 to 4 times 3 F and 24 · 100/n B there",
+    invariances: Invariances {
+        layer_rescaling: Effect::Changes,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Changes,
+    },
+    behaviour: "BatchNormalization is folded into the linear layers first. The cross-entropy, and from \
+             every other start a smooth share of errors, is climbed by projected signed gradients in the \
+             perturbation, from the weights themselves and from random points of the ball; the largest drop of \
+             the whole sample's accuracy counts, so that α is an upper bound of the true one. The details say \
+             what was found; the standard error is the spread over the starts. Undefined where the accuracy never \
+             falls by `drop`.",
+    stochastic: true,
+    control: false,
+    parameters: &[DROP, STARTS, STEPS],
+};
+
+impl SharpnessOrig {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { scale: WorstScale::new(parameters, false)? })
+    }
+}
+
+impl Measure for SharpnessOrig {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let norm = Reference::Origin.squared_distance(probe)?;
+        let (n, parameters) = (probe.train_size() as f64, Reference::count(probe)?);
+        probe.get(&self.scale)?.measured(|alpha| {
+            Ok(norm * (2.0 * parameters).ln() / (4.0 * alpha * alpha) + (n / alpha).ln() + 10.0)
+        })
+    }
+}
