@@ -1,4 +1,4 @@
-//! A plugin as a program: its host, which answers by [`serve`](crate::serve).
+//! A plugin as a program: its host, which answers by [`serve`](crate::serve()).
 
 use std::collections::BTreeSet;
 use std::fs;
