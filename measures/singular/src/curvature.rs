@@ -1,0 +1,68 @@
+//! The largest curvature where the chains are, and the gradient's noise along it: what the step size follows.
+
+use pgdl_measure::MeasureError;
+use pgdl_measure::tch::{Kind, Tensor};
+
+/// A gradient of every chain at given points, each time on another batch.
+pub(crate) type Fresh<'a> = &'a mut dyn FnMut(&Tensor) -> Result<Tensor, MeasureError>;
+/// The gradients at two points on one and the same batch.
+pub(crate) type Pair<'a> = &'a mut dyn FnMut(&Tensor, &Tensor) -> Result<(Tensor, Tensor), MeasureError>;
+
+/// Power iteration by differences of gradients, each chain with a direction of its own.
+pub(crate) struct Curvature {
+    /// Unit vectors, `[K, P]`.
+    directions: Tensor,
+    /// Largest eigenvalue, by its amount, of the Hessian of nβL on a mini-batch, over all looks and chains.
+    pub largest: f64,
+    /// Variance of the gradient of nβL over mini-batches along the directions, mean over all looks and chains.
+    pub noise: f64,
+    looks: f64,
+    /// Displacement for the differences.
+    distance: f64,
+}
+
+impl Curvature {
+    /// Begins with random directions.
+    pub fn new(directions: Tensor, localization: f64) -> Result<Self, MeasureError> {
+        let distance = 0.01 / localization.sqrt();
+        Ok(Self { directions: unit(&directions)?, largest: 0.0, noise: 0.0, looks: 0.0, distance })
+    }
+
+    /// Looks at the curvature at `points`, `[K, P]`.
+    pub fn look(
+        &mut self,
+        iterations: usize,
+        points: &Tensor,
+        fresh: Fresh<'_>,
+        pair: Pair<'_>,
+    ) -> Result<(), MeasureError> {
+        for _ in 0..iterations {
+            let distance = self.distance.min(0.5 / self.largest.max(f64::MIN_POSITIVE).sqrt());
+            let moved = points.f_add(&self.directions.f_mul_scalar(distance)?)?;
+            let (here, there) = pair(points, &moved)?;
+            let product = there.f_sub(&here)?.f_div_scalar(distance)?;
+            let size = product.f_norm_scalaropt_dim(2, [1i64], false)?.f_max()?.f_double_value(&[])?;
+            if !size.is_finite() {
+                return MeasureError::undefined("the gradient of the loss is not finite");
+            }
+            self.largest = self.largest.max(size);
+            if size > 0.0 {
+                self.directions = unit(&product)?;
+            }
+        }
+        let along = |gradient: Tensor| -> Result<Tensor, MeasureError> {
+            Ok(gradient.f_mul(&self.directions)?.f_sum_dim_intlist(1, false, Kind::Double)?)
+        };
+        let difference = along(fresh(points)?)?.f_sub(&along(fresh(points)?)?)?;
+        let variance = 0.5 * difference.f_square()?.f_mean(Kind::Double)?.f_double_value(&[])?;
+        self.noise = (self.noise * self.looks + variance) / (self.looks + 1.0);
+        self.looks += 1.0;
+        Ok(())
+    }
+}
+
+/// Rows of length 1; a row of zeros stays.
+fn unit(rows: &Tensor) -> Result<Tensor, MeasureError> {
+    let lengths = rows.f_norm_scalaropt_dim(2, [1i64], true)?;
+    Ok(rows.f_div(&lengths.f_clamp_min(f64::from(f32::MIN_POSITIVE))?)?)
+}
