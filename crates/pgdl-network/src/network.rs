@@ -194,6 +194,11 @@ impl Network {
         Ok(converted)
     }
 
+    /// The last node that reads a node's output.
+    pub(crate) fn last_use(&self, node: usize) -> usize {
+        self.plan.last_use[node]
+    }
+
     /// The same tensors under another handle.
     pub fn shallow_clone(&self) -> Network {
         let weights = self.weights.iter().map(|t| t.iter().map(Tensor::shallow_clone).collect()).collect();

@@ -26,7 +26,7 @@ fn dense(units: i64, activation: Activation) -> Layer {
 }
 
 /// Every kind of layer that has parameters, and those whose backward pass is our own composition.
-fn everything() -> Network {
+pub fn everything() -> Network {
     let batch_norm =
         Layer::BatchNormalization { axis: -1, scale: true, center: true, epsilon: 1e-3, momentum: 0.9 };
     let pool = Pool { size: [3, 3], strides: [2, 2], padding: Padding::Same };

@@ -11,6 +11,7 @@ mod hostile;
 mod initialize;
 mod normalization;
 mod passes;
+mod perturbed;
 mod plain;
 mod pooling;
 mod shape;
