@@ -3,10 +3,8 @@
 use pgdl_measure::MeasureError;
 use pgdl_measure::tch::{Kind, Tensor};
 
-/// A gradient of every chain at given points, each time on another batch.
-pub(crate) type Fresh<'a> = &'a mut dyn FnMut(&Tensor) -> Result<Tensor, MeasureError>;
-/// The gradients at two points on one and the same batch.
-pub(crate) type Pair<'a> = &'a mut dyn FnMut(&Tensor, &Tensor) -> Result<(Tensor, Tensor), MeasureError>;
+/// The gradients of every chain at several points, all on one batch, which is another one each time.
+pub(crate) type Gradients<'a> = &'a mut dyn FnMut(&[&Tensor]) -> Result<Vec<Tensor>, MeasureError>;
 
 /// Power iteration by differences of gradients, each chain with a direction of its own.
 pub(crate) struct Curvature {
@@ -33,14 +31,13 @@ impl Curvature {
         &mut self,
         iterations: usize,
         points: &Tensor,
-        fresh: Fresh<'_>,
-        pair: Pair<'_>,
+        gradients: Gradients<'_>,
     ) -> Result<(), MeasureError> {
         for _ in 0..iterations {
             let distance = self.distance.min(0.5 / self.largest.max(f64::MIN_POSITIVE).sqrt());
             let moved = points.f_add(&self.directions.f_mul_scalar(distance)?)?;
-            let (here, there) = pair(points, &moved)?;
-            let product = there.f_sub(&here)?.f_div_scalar(distance)?;
+            let found = gradients(&[points, &moved])?;
+            let product = found[1].f_sub(&found[0])?.f_div_scalar(distance)?;
             let size = product.f_norm_scalaropt_dim(2, [1i64], false)?.f_max()?.f_double_value(&[])?;
             if !size.is_finite() {
                 return MeasureError::undefined("the gradient of the loss is not finite");
@@ -50,10 +47,8 @@ impl Curvature {
                 self.directions = unit(&product)?;
             }
         }
-        let along = |gradient: Tensor| -> Result<Tensor, MeasureError> {
-            Ok(gradient.f_mul(&self.directions)?.f_sum_dim_intlist(1, false, Kind::Double)?)
-        };
-        let difference = along(fresh(points)?)?.f_sub(&along(fresh(points)?)?)?;
+        let difference = gradients(&[points])?[0].f_sub(&gradients(&[points])?[0])?;
+        let difference = difference.f_mul(&self.directions)?.f_sum_dim_intlist(1, false, Kind::Double)?;
         let variance = 0.5 * difference.f_square()?.f_mean(Kind::Double)?.f_double_value(&[])?;
         self.noise = (self.noise * self.looks + variance) / (self.looks + 1.0);
         self.looks += 1.0;

@@ -34,8 +34,7 @@ pub fn effective_sample_size(chains: &[Vec<f64>]) -> Option<f64> {
     let m = chains.len() as f64;
     let total = m * n as f64;
     let means: Vec<f64> = chains.iter().map(|chain| mean(&chain[..n])).collect();
-    let within =
-        chains.iter().zip(&means).map(|(chain, mean)| variance(&chain[..n], *mean)).sum::<f64>() / m;
+    let within = chains.iter().zip(&means).map(|(chain, mean)| variance(&chain[..n], *mean)).sum::<f64>() / m;
     let between = if chains.len() > 1 { variance(&means, mean(&means)) } else { 0.0 };
     let pooled = (n as f64 - 1.0) / n as f64 * within + between;
     if pooled == 0.0 {

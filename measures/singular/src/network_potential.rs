@@ -44,7 +44,9 @@ impl Potential for NetworkPotential<'_> {
         let (inputs, labels) = (self.probe.inputs(), self.probe.labels());
         let count = copies.size()[0];
         let (x, y) = match batch {
-            None => (inputs.shallow_clone(), labels.f_unsqueeze(0)?.f_expand([count, self.samples()], false)?),
+            None => {
+                (inputs.shallow_clone(), labels.f_unsqueeze(0)?.f_expand([count, self.samples()], false)?)
+            }
             Some(batch) => {
                 let shape = [batch.size().as_slice(), &inputs.size()[1..]].concat();
                 let flat = batch.f_reshape([-1])?;

@@ -34,7 +34,10 @@ impl PerSample {
     /// libtorch refuses.
     pub fn add(&mut self, rise: &Tensor, batch: Option<&Tensor>) -> Result<(), MeasureError> {
         let rise = rise.f_to_kind(Kind::Double)?;
-        let draws = Tensor::f_stack(&[rise.f_ones_like()?, rise.f_copy()?, rise.f_square()?, rise.f_neg()?.f_exp()?], 0)?;
+        let draws = Tensor::f_stack(
+            &[rise.f_ones_like()?, rise.shallow_clone(), rise.f_square()?, rise.f_neg()?.f_exp()?],
+            0,
+        )?;
         match batch {
             None => self.sums = self.sums.f_add(&draws)?,
             Some(batch) => {
@@ -50,14 +53,19 @@ impl PerSample {
     ///
     /// # Errors
     /// libtorch refuses.
-    pub fn predictive(&self, centre: &Tensor, without: Option<i64>) -> Result<Option<Predictive>, MeasureError> {
+    pub fn predictive(
+        &self,
+        centre: &Tensor,
+        without: Option<i64>,
+    ) -> Result<Option<Predictive>, MeasureError> {
         let mut sums = self.sums.f_sum_dim_intlist(1, false, Kind::Double)?;
         if let Some(chain) = without {
             sums = sums.f_sub(&self.sums.f_select(1, chain)?)?;
         }
         let seen = sums.f_get(0)?.f_ge(2.0)?;
-        let kept: Vec<Tensor> =
-            (0..4).map(|row| Ok(sums.f_get(row)?.f_masked_select(&seen)?)).collect::<Result<_, MeasureError>>()?;
+        let kept: Vec<Tensor> = (0..4)
+            .map(|row| Ok(sums.f_get(row)?.f_masked_select(&seen)?))
+            .collect::<Result<_, MeasureError>>()?;
         let [count, sum, squares, likelihood] = &kept[..] else { return Ok(None) };
         if count.numel() == 0 {
             return Ok(None);

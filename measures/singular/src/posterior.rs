@@ -1,7 +1,7 @@
 //! What the chains found, and the quantity that shares it between measures.
 
 use pgdl_measure::tch::Tensor;
-use pgdl_measure::{Measured, MeasureError, Parameters, Probe, Quantity, RegistryError};
+use pgdl_measure::{MeasureError, Measured, Parameters, Probe, Quantity, RegistryError};
 
 use crate::diagnostics::{effective_sample_size, mean, split_r_hat, variance};
 use crate::network_potential::NetworkPotential;
@@ -80,7 +80,9 @@ impl Posterior {
         let value = |without| -> Result<f64, MeasureError> {
             match self.sums.predictive(&self.centre_losses, without)?.map(&of) {
                 Some(value) if value.is_finite() => Ok(value),
-                Some(_) => MeasureError::undefined("the losses under the posterior leave the range of numbers"),
+                Some(_) => {
+                    MeasureError::undefined("the losses under the posterior leave the range of numbers")
+                }
                 None => MeasureError::undefined("no sample was seen in two draws: more draws are needed"),
             }
         };
@@ -101,7 +103,9 @@ impl Posterior {
     pub fn check(&self) -> Result<(), MeasureError> {
         match self.r_hat() {
             Some(r_hat) if r_hat <= MOST_R_HAT => Ok(()),
-            Some(r_hat) => MeasureError::undefined(format!("the chains have not met: {}", self.diagnostics(r_hat)?)),
+            Some(r_hat) => {
+                MeasureError::undefined(format!("the chains have not met: {}", self.diagnostics(r_hat)?))
+            }
             None => MeasureError::undefined("too few draws"),
         }
     }
@@ -184,9 +188,9 @@ impl LocalPosterior {
                 chains: parameters.integer("chains")?,
                 draws: (draws > 0).then_some(draws),
                 batch: parameters.integer("batch")?,
-                localization: positive(parameters.number("localization")?),
-                step: positive(parameters.number("step")?),
-                tolerance: parameters.number("tolerance")?,
+                localization: positive(parameters.float("localization")?),
+                step: positive(parameters.float("step")?),
+                tolerance: parameters.float("tolerance")?,
             },
         })
     }
@@ -225,4 +229,13 @@ impl Quantity for LocalPosterior {
         let potential = NetworkPotential::new(probe)?;
         self.sampling.run(&potential, inverse_temperature, &mut probe.generator("chains"))
     }
+}
+
+/// ν = (β/2) V, V = (n/m) Σᵢ Var ℓᵢ(w).
+///
+/// # Errors
+/// As [`Posterior::predictive`].
+pub(crate) fn singular_fluctuation(probe: &Probe, posterior: &Posterior) -> Result<Estimated, MeasureError> {
+    let factor = 0.5 * probe.train_size() as f64 / log_size(probe)?;
+    posterior.predictive(|found| factor * found.variance)
 }

@@ -152,14 +152,13 @@ impl Chains<'_> {
             self.sampling.step.unwrap_or(factor * (STIFFNESS / stiffest).min(quiet))
         };
         while t < burn_in {
-            if self.sampling.step.is_none() && LOOKS_AT_CURVATURE.iter().any(|eighth| t == eighth * burn_in / 8) {
+            if self.sampling.step.is_none()
+                && LOOKS_AT_CURVATURE.iter().any(|eighth| t == eighth * burn_in / 8)
+            {
                 let iterations = if t == 0 { 6 } else { 2 };
-                curvature.look(iterations, &copies, &mut |copies| {
+                curvature.look(iterations, &copies, &mut |points| {
                     let batch = batches.next(random)?;
-                    Ok(self.gradient(copies, batch.as_ref())?.0)
-                }, &mut |point, moved| {
-                    let batch = batches.next(random)?;
-                    Ok((self.gradient(point, batch.as_ref())?.0, self.gradient(moved, batch.as_ref())?.0))
+                    points.iter().map(|point| Ok(self.gradient(point, batch.as_ref())?.0)).collect()
                 })?;
             }
             step = size(&curvature);
@@ -169,8 +168,8 @@ impl Chains<'_> {
             copies = self.moved(&copies, &gradient, step, &mut noise)?;
             t += 1;
             if t == burn_in {
-                // What is flat but for the localization needs a few times 1 / (hγ) steps to spread.
-                let needed = (3.0 / (step * self.localization)).min(4.0 * draws as f64) as i64;
+                // What is flat but for the localization needs a few times 1 / (hγ) steps to spread, if it can have them.
+                let needed = (3.0 / (step * self.localization)).min(draws as f64) as i64;
                 if needed > burn_in {
                     burn_in = needed;
                 }
@@ -183,7 +182,8 @@ impl Chains<'_> {
         let mut sums = PerSample::new(count, self.potential.samples(), centre.device())?;
         for draw in 1..=draws {
             let batch = batches.next(random)?;
-            let (gradient, losses) = self.gradient(&copies, batch.as_ref()).map_err(|error| self.late(error, &rises))?;
+            let (gradient, losses) =
+                self.gradient(&copies, batch.as_ref()).map_err(|error| self.late(error, &rises))?;
             self.check(&copies, &losses, burn_in + draw, step)?;
             let rise = self.rise(&losses, batch.as_ref())?;
             sums.add(&rise, batch.as_ref())?;
@@ -218,7 +218,13 @@ impl Chains<'_> {
         Ok((gradient.f_mul_scalar(self.inverse_temperature)?, losses.f_detach()?))
     }
 
-    fn moved(&self, copies: &Tensor, gradient: &Tensor, step: f64, noise: &mut Noise) -> Result<Tensor, MeasureError> {
+    fn moved(
+        &self,
+        copies: &Tensor,
+        gradient: &Tensor,
+        step: f64,
+        noise: &mut Noise,
+    ) -> Result<Tensor, MeasureError> {
         tch::no_grad(|| {
             let pull = copies.f_sub(self.potential.centre())?.f_mul_scalar(self.localization)?;
             let drift = gradient.f_add(&pull)?.f_mul_scalar(-step)?;
@@ -237,10 +243,11 @@ impl Chains<'_> {
 
     /// Finite losses, and no farther away than the localization lets anything go.
     fn check(&self, copies: &Tensor, losses: &Tensor, step: i64, size: f64) -> Result<(), Failed> {
-        let away = copies.f_sub(self.potential.centre())?.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?;
-        let away = away.f_max()?.f_double_value(&[])? * self.localization / copies.size()[1] as f64;
-        let finite = losses.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1;
-        if finite && away < FAR_AWAY { Ok(()) } else { Err(Failed::Diverged { step, size }) }
+        let away = copies.f_sub(self.potential.centre())?.f_norm()?.f_to_kind(Kind::Double)?;
+        // One number: NaN and infinity survive the sum.
+        let away = away.f_add(&losses.f_sum(Kind::Double)?.f_mul_scalar(0.0)?)?.f_double_value(&[])?;
+        let usual = (copies.numel() as f64 / self.localization).sqrt();
+        if away < FAR_AWAY * usual { Ok(()) } else { Err(Failed::Diverged { step, size }) }
     }
 
     fn is_enough(&self, rises: &[Vec<f64>]) -> bool {
@@ -264,8 +271,8 @@ impl Chains<'_> {
     }
 }
 
-/// Squared distance from w*, in units of what the localization alone gives.
-const FAR_AWAY: f64 = 100.0;
+/// Distance from w*, in units of what the localization alone gives.
+const FAR_AWAY: f64 = 10.0;
 
 /// The mean of all draws, and its standard error by their effective number.
 pub(crate) fn mean_and_error(chains: &[Vec<f64>]) -> Option<(f64, f64)> {

@@ -1,0 +1,205 @@
+//! The chains on potentials whose learning coefficients are known.
+
+use std::path::Path;
+
+use pgdl_measure::tch::{self, Device, Kind, Tensor};
+use pgdl_measure::{Generator, MeasureError};
+use pgdl_measure_singular::deep_linear::{DeepLinear, DeepLinearPotential};
+use pgdl_measure_singular::{Potential, Posterior, Sampling};
+
+fn random(seed: &str) -> Generator {
+    tch::set_num_threads(1);
+    Generator::new(&[seed.as_bytes()], Device::Cpu, Kind::Double)
+}
+
+/// One sample whose loss is a polynomial of the parameters, around zero.
+struct Toy {
+    centre: Tensor,
+    loss: fn(&Tensor) -> Tensor,
+}
+
+impl Toy {
+    fn new(parameters: i64, loss: fn(&Tensor) -> Tensor) -> Self {
+        Self { centre: Tensor::zeros([parameters], (Kind::Double, Device::Cpu)), loss }
+    }
+}
+
+impl Potential for Toy {
+    fn centre(&self) -> &Tensor {
+        &self.centre
+    }
+
+    fn samples(&self) -> i64 {
+        1
+    }
+
+    fn losses(&self, copies: &Tensor, _: Option<&Tensor>) -> Result<Tensor, MeasureError> {
+        Ok((self.loss)(copies).unsqueeze(1))
+    }
+
+    fn centre_losses(&self) -> Result<Tensor, MeasureError> {
+        Ok((self.loss)(&self.centre.unsqueeze(0)))
+    }
+}
+
+fn coefficient(posterior: &Posterior) -> (f64, f64) {
+    posterior.check().unwrap();
+    let found = posterior.learning_coefficient().unwrap();
+    (found.value, found.standard_error)
+}
+
+#[track_caller]
+fn near(posterior: &Posterior, expected: f64, share: f64) {
+    let (value, error) = coefficient(posterior);
+    let off = (value - expected).abs();
+    assert!(off < share * expected && off < 4.0 * error + 0.01 * expected, "{value} ± {error}, not {expected}");
+}
+
+#[test]
+fn a_quartic_has_a_quarter_for_each_direction() {
+    let localized =
+        Sampling { localization: Some(1.0), draws: Some(4000), chains: 32, ..Sampling::default() };
+    for parameters in [1, 3] {
+        let toy = Toy::new(parameters, |w| w.pow_tensor_scalar(4).sum_dim_intlist(1, false, Kind::Double));
+        // ∫ w⁴ exp(−nβ w⁴ − w²/2) / ∫ exp(…) · nβ = 1/4 − O((nβ)^(−1/2)): 0.2493 at 10⁵ by quadrature.
+        let posterior = localized.run(&toy, 1e5, &mut random("quartic")).unwrap();
+        near(&posterior, 0.25 * parameters as f64, 0.05);
+    }
+}
+
+#[test]
+fn a_crossing_of_two_lines_has_one_half_and_its_logarithm() {
+    // x²y² at the origin: λ = 1/2, multiplicity 2. With a normal localization of precision 1 the mean of nβK at nβ = 10⁶
+    // by quadrature over y, where x is Gaussian of precision 1 + 2nβy²: E nβ x² y².
+    let n_beta = 1e6;
+    let (mut mass, mut sum) = (0.0f64, 0.0f64);
+    for i in 0..400_000 {
+        // y = exp(t): evenly in t from −20 to 3.
+        let t = -20.0 + 23.0 * (f64::from(i) + 0.5) / 400_000.0;
+        let y = t.exp();
+        let precision = 1.0 + 2.0 * n_beta * y * y;
+        let weight = y * (-0.5 * y * y).exp() / precision.sqrt();
+        mass += weight;
+        sum += weight * n_beta * y * y / precision;
+    }
+    let expected = sum / mass;
+    assert!(expected < 0.47, "the logarithm is felt: {expected}");
+    let toy = Toy::new(2, |w| w.square().prod_dim_int(1, false, Kind::Double));
+    let sampling =
+        Sampling { localization: Some(1.0), draws: Some(5000), tolerance: 0.0, chains: 64, ..Sampling::default() };
+    let posterior = sampling.run(&toy, n_beta, &mut random("crossing")).unwrap();
+    let (value, error) = coefficient(&posterior);
+    assert!((value - expected).abs() < 4.0 * error && error < 0.04 * expected, "{value} ± {error}, not {expected}");
+}
+
+/// Linear regression with normal noise of variance 1: a regular model. w* is the least-squares solution.
+struct Regression {
+    inputs: Tensor,
+    outputs: Tensor,
+    centre: Tensor,
+}
+
+impl Regression {
+    fn new(samples: i64, parameters: i64) -> Self {
+        let mut random = random("regression");
+        let inputs = random.normal_tensor(&[samples, parameters]).unwrap();
+        let weights = random.normal_tensor(&[parameters, 1]).unwrap();
+        let outputs = inputs.mm(&weights) + random.normal_tensor(&[samples, 1]).unwrap();
+        let gram = inputs.tr().mm(&inputs);
+        let centre = Tensor::linalg_inv(&gram).mm(&inputs.tr()).mm(&outputs).squeeze_dim(1);
+        Self { inputs, outputs: outputs.squeeze_dim(1), centre }
+    }
+}
+
+impl Potential for Regression {
+    fn centre(&self) -> &Tensor {
+        &self.centre
+    }
+
+    fn samples(&self) -> i64 {
+        self.outputs.numel() as i64
+    }
+
+    fn losses(&self, copies: &Tensor, batch: Option<&Tensor>) -> Result<Tensor, MeasureError> {
+        let (x, y) = match batch {
+            None => (self.inputs.unsqueeze(0), self.outputs.unsqueeze(0)),
+            Some(batch) => {
+                let rows = self.inputs.index_select(0, &batch.reshape([-1]));
+                (rows.reshape([batch.size()[0], batch.size()[1], -1]), self.outputs.take(batch))
+            }
+        };
+        let predictions = (x * copies.unsqueeze(1)).sum_dim_intlist(2, false, Kind::Double);
+        Ok((predictions - y).square() * 0.5)
+    }
+
+    fn centre_losses(&self) -> Result<Tensor, MeasureError> {
+        Ok(self.losses(&self.centre.unsqueeze(0), None)?.squeeze_dim(0))
+    }
+}
+
+#[test]
+fn a_regular_model_has_half_its_parameters_and_so_has_its_fluctuation() {
+    let (samples, parameters) = (2000, 8);
+    let model = Regression::new(samples, parameters);
+    let log_size = (samples as f64).ln();
+    for batch in [samples, 500] {
+        let sampling = Sampling { batch, localization: Some(1.0), ..Sampling::default() };
+        let posterior = sampling.run(&model, samples as f64 / log_size, &mut random("regular")).unwrap();
+        let half = parameters as f64 / 2.0;
+        let (value, error) = coefficient(&posterior);
+        assert!((value / half - 1.0).abs() < 0.05, "batches of {batch}: {value} ± {error}");
+        let fluctuation =
+            posterior.predictive(|found| 0.5 * samples as f64 / log_size * found.variance).unwrap();
+        // The sample's noise has a variance of 1 ± √(2/n), and ν follows it.
+        assert!((fluctuation.value / half - 1.0).abs() < 0.1, "batches of {batch}: {fluctuation:?}");
+    }
+}
+
+/// The local learning coefficient of a case by the experiment's way.
+fn deep_linear(rank: usize, input: usize, widths: &[usize], seed: &str) -> (f64, f64, f64) {
+    let network = DeepLinear::new(rank, input, widths).unwrap();
+    let exact = network.learning_coefficient().value;
+    let mut random = random(seed);
+    let centre = network.true_parameter(&mut random).unwrap();
+    let potential = DeepLinearPotential::new(network, centre).unwrap();
+    let n = 1e6f64;
+    let posterior = Sampling::default().run(&potential, n / n.ln(), &mut random).unwrap();
+    let (value, error) = coefficient(&posterior);
+    (value, error, exact)
+}
+
+#[test]
+fn deep_linear_networks_have_their_coefficients() {
+    for (rank, input, widths) in
+        [(1, 2, vec![2]), (1, 4, vec![3, 4]), (0, 3, vec![2, 3, 3]), (2, 5, vec![4, 6, 3]), (1, 6, vec![2, 4, 5])]
+    {
+        let (value, error, exact) = deep_linear(rank, input, &widths, "own cases");
+        assert!((value / exact - 1.0).abs() < 0.05, "{rank} {input} {widths:?}: {value} ± {error}, not {exact}");
+    }
+}
+
+#[test]
+fn the_cases_of_the_reference_are_met() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/dln.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("not tested: there is no {}", path.display());
+        return;
+    };
+    let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let count = |value: &serde_json::Value| value.as_u64().unwrap() as usize;
+        let widths: Vec<usize> = case["widths"].as_array().unwrap().iter().map(count).collect();
+        let (rank, input) = (count(&case["rank"]), count(&case["input"]));
+        let fraction: Vec<f64> =
+            case["lambda"].as_str().unwrap().split('/').map(|part| part.parse().unwrap()).collect();
+        let expected = fraction[0] / fraction.get(1).unwrap_or(&1.0);
+        let closed = DeepLinear::new(rank, input, &widths).unwrap().learning_coefficient();
+        assert!((closed.value - expected).abs() < 1e-12, "{case}");
+        assert_eq!(closed.multiplicity, count(&case["multiplicity"]), "{case}");
+        let (value, error, _) = deep_linear(rank, input, &widths, "reference");
+        eprintln!("{case}: {value:.4} ± {error:.4}");
+        assert!((value / expected - 1.0).abs() < 0.05, "{case}: {value} ± {error}");
+    }
+}
