@@ -5,10 +5,13 @@
 //! and a [`Journal`] of the cells that are finished: what the journal holds is not computed again. It ends in an
 //! [`Outcome`], whose tables and figures [`run`] writes beside the journal.
 
+mod data;
 mod error;
 mod estimate;
 mod experiment;
+mod finite_sample_expressivity;
 mod journal;
+mod llc_deep_linear;
 mod outcome;
 mod run;
 
@@ -20,7 +23,8 @@ pub use outcome::{NamedFigure, NamedTable, Outcome, Published};
 pub use run::{Event, Run, Settings, run};
 
 /// Every experiment, by name.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[];
+pub static EXPERIMENTS: &[&dyn Experiment] =
+    &[&llc_deep_linear::LlcDeepLinear, &finite_sample_expressivity::FiniteSampleExpressivity];
 
 /// The experiment of a name.
 ///

@@ -13,6 +13,14 @@ pub struct DeepLinear {
     widths: Vec<usize>,
 }
 
+impl std::fmt::Display for DeepLinear {
+    /// `6→5→4`
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let widths: Vec<String> = self.widths.iter().map(ToString::to_string).collect();
+        formatter.write_str(&widths.join("→"))
+    }
+}
+
 /// A learning coefficient as it stands in the theory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LearningCoefficient {
@@ -37,6 +45,11 @@ impl DeepLinear {
             Some(least) if *least < rank => Err(format!("cannot express rank {rank}: a width is {least}")),
             _ => Ok(Self { rank, widths }),
         }
+    }
+
+    /// The rank of the true map.
+    pub fn rank(&self) -> usize {
+        self.rank
     }
 
     /// The number of parameters.

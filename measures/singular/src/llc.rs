@@ -39,7 +39,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             each on its own mini-batches; the loss of a batch is compared with that of w* on the same batch, \
             which takes most of the noise off. The step size follows the largest curvature that the chains \
             meet and the gradient's noise along it; the localization γ, the same for all networks of one \
-            scale of weights, displaces the weights by a tenth of their norm. λ̂ falls as γ rises, without \
+            scale of weights, displaces the weights by a third of their norm. λ̂ falls as γ rises, without \
             end where most directions are flat: compare networks under one γ. Chains end when the standard \
             error is below `tolerance` of the value. The standard error is by the effective sample size. \
             Undefined where the value is negative (the trained weights are no local minimum), R̂ of the loss \

@@ -17,13 +17,13 @@ pub(crate) const PARAMETERS: &[ParameterInfo] = &[
     },
     ParameterInfo {
         name: "batch",
-        kind: ParameterKind::Integer { default: 128, min: 1, max: i64::MAX },
+        kind: ParameterKind::Integer { default: 64, min: 1, max: i64::MAX },
         doc: "samples in each gradient; all when there are fewer",
     },
     ParameterInfo {
         name: "localization",
         kind: ParameterKind::Float { default: 0.0, min: 0.0, max: f64::INFINITY },
-        doc: "precision γ of the normal distribution around w*; 0 for 100 / mean(w*²)",
+        doc: "precision γ of the normal distribution around w*; 0 for 10 / mean(w*²)",
     },
     ParameterInfo {
         name: "step",

@@ -29,8 +29,8 @@ pub struct Sampling {
     pub draws: Option<i64>,
     /// Samples in each gradient, m.
     pub batch: i64,
-    /// Precision γ of the normal distribution around w* that keeps the chains near; by default 100 / mean(w*²): it
-    /// displaces the weights by a tenth of their norm.
+    /// Precision γ of the normal distribution around w* that keeps the chains near; by default 10 / mean(w*²): it
+    /// displaces the weights by a third of their norm.
     pub localization: Option<f64>,
     /// Step size h.
     pub step: Option<f64>,
@@ -40,7 +40,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { chains: 4, draws: None, batch: 128, localization: None, step: None, tolerance: 0.01 }
+        Self { chains: 4, draws: None, batch: 64, localization: None, step: None, tolerance: 0.01 }
     }
 }
 
@@ -49,13 +49,13 @@ const LOOK: i64 = 50;
 /// h times the largest curvature. The scheme is stable below 2, and exact on quadratics at any value below that.
 const STIFFNESS: f64 = 0.5;
 /// The gradient's noise may add this share to the injected noise in the direction of the largest curvature.
-const HEATING: f64 = 0.1;
+const HEATING: f64 = 0.03;
 /// Smaller steps that are tried after chains diverged, each a quarter of the one before.
 const RETRIES: u32 = 8;
-/// When the curvature is looked at again: eighths of the burn-in.
-const LOOKS_AT_CURVATURE: [i64; 5] = [0, 1, 2, 4, 6];
 /// R̂ at which sampling may end early.
 const CONVERGED: f64 = 1.05;
+/// How often the curvature is looked at during the burn-in.
+const LOOKS: i64 = 12;
 
 /// Why an attempt gave no chains.
 enum Failed {
@@ -94,7 +94,7 @@ impl Sampling {
                         "all weights are zero: there is no scale for the localization; give one",
                     );
                 }
-                100.0 / square
+                10.0 / square
             }
         };
         let parameters = centre.numel() as f64;
@@ -144,39 +144,45 @@ impl Chains<'_> {
         let mut batches = Batches::new(count, self.potential.samples(), self.batch);
         let mut noise = Noise::new(&copies, random)?;
         let mut curvature = Curvature::new(noise.next()?, self.localization)?;
-        let mut burn_in = draws / 2;
-        let (mut step, mut t) = (f64::NAN, 0);
-        let size = |curvature: &Curvature| {
-            let (stiffest, heat) = (curvature.largest + self.localization, curvature.noise);
-            let quiet = if heat > 0.0 { 2.0 * HEATING / heat } else { f64::INFINITY };
-            self.sampling.step.unwrap_or(factor * (STIFFNESS / stiffest).min(quiet))
-        };
+        let (mut burn_in, mut stretched) = (draws / 2, false);
+        // The step size begins small, grows no faster than twofold from look to look, and ends at what the stiffest place
+        // in the second half of the looks allows.
+        let calibrated = self.sampling.step.is_none();
+        let (mut step, mut stiffest) = (self.sampling.step.unwrap_or(0.0), 0.0f64);
+        if calibrated {
+            let _ = curvature.look(4, &copies, &mut |points| self.gradients(points, &mut batches, random))?;
+            let away = noise.next()?.f_mul_scalar(self.localization.powf(-0.5))?.f_add(&copies)?;
+            let secant = curvature
+                .secant(&copies, &away, &mut |points| self.gradients(points, &mut batches, random))?;
+            step = factor * 0.1 * STIFFNESS / (curvature.largest.max(secant) + self.localization);
+        }
+        let mut t = 0;
         while t < burn_in {
-            if self.sampling.step.is_none()
-                && LOOKS_AT_CURVATURE.iter().any(|eighth| t == eighth * burn_in / 8)
-            {
-                let iterations = if t == 0 { 6 } else { 2 };
-                curvature.look(iterations, &copies, &mut |points| {
-                    let batch = batches.next(random)?;
-                    points.iter().map(|point| Ok(self.gradient(point, batch.as_ref())?.0)).collect()
-                })?;
-            }
-            step = size(&curvature);
+            let look = t * LOOKS / burn_in;
+            let here = if calibrated && (t == 0 || look != (t - 1) * LOOKS / burn_in) {
+                let here =
+                    curvature.look(1, &copies, &mut |points| self.gradients(points, &mut batches, random))?;
+                stiffest = if 2 * look > LOOKS { stiffest.max(curvature.largest) } else { curvature.largest };
+                let quiet =
+                    if curvature.noise > 0.0 { 2.0 * HEATING / curvature.noise } else { f64::INFINITY };
+                step = (factor * STIFFNESS / (stiffest + self.localization)).min(quiet).min(2.0 * step);
+                Some(here)
+            } else {
+                None
+            };
             let batch = batches.next(random)?;
             let (gradient, losses) = self.gradient(&copies, batch.as_ref())?;
+            if let Some(here) = here {
+                curvature.compare(&here, &gradient)?;
+            }
             self.check(&copies, &losses, t, step)?;
             copies = self.moved(&copies, &gradient, step, &mut noise)?;
             t += 1;
-            if t == burn_in {
+            if t == burn_in && !stretched {
                 // What is flat but for the localization needs a few times 1 / (hγ) steps to spread, if it can have them.
-                let needed = (3.0 / (step * self.localization)).min(draws as f64) as i64;
-                if needed > burn_in {
-                    burn_in = needed;
-                }
+                burn_in = burn_in.max((3.0 / (step * self.localization)).min(draws as f64) as i64);
+                stretched = true;
             }
-        }
-        if step.is_nan() {
-            step = size(&curvature);
         }
         let mut rises: Vec<Vec<f64>> = vec![Vec::new(); count as usize];
         let mut sums = PerSample::new(count, self.potential.samples(), centre.device())?;
@@ -205,6 +211,17 @@ impl Chains<'_> {
             sums,
             centre_losses: self.centre_losses.shallow_clone(),
         })
+    }
+
+    /// Those at several points, on one batch.
+    fn gradients(
+        &self,
+        points: &[&Tensor],
+        batches: &mut Batches,
+        random: &mut Generator,
+    ) -> Result<Vec<Tensor>, MeasureError> {
+        let batch = batches.next(random)?;
+        points.iter().map(|point| Ok(self.gradient(point, batch.as_ref())?.0)).collect()
     }
 
     /// nβ ∇L, `[K, P]`, and the losses, `[K, m]`, detached.

@@ -5,7 +5,7 @@ use std::path::Path;
 use pgdl_measure::tch::{self, Device, Kind, Tensor};
 use pgdl_measure::{Generator, MeasureError};
 use pgdl_measure_singular::deep_linear::{DeepLinear, DeepLinearPotential};
-use pgdl_measure_singular::{Potential, Posterior, Sampling};
+use pgdl_measure_singular::{Posterior, Potential, Sampling};
 
 fn random(seed: &str) -> Generator {
     tch::set_num_threads(1);
@@ -52,44 +52,70 @@ fn coefficient(posterior: &Posterior) -> (f64, f64) {
 fn near(posterior: &Posterior, expected: f64, share: f64) {
     let (value, error) = coefficient(posterior);
     let off = (value - expected).abs();
-    assert!(off < share * expected && off < 4.0 * error + 0.01 * expected, "{value} ± {error}, not {expected}");
+    assert!(
+        off < share * expected && off < 4.0 * error + 0.01 * expected,
+        "{value} ± {error}, not {expected}"
+    );
 }
 
 #[test]
 fn a_quartic_has_a_quarter_for_each_direction() {
-    let localized =
-        Sampling { localization: Some(1.0), draws: Some(4000), chains: 32, ..Sampling::default() };
+    let sampling = Sampling {
+        localization: Some(1.0),
+        draws: Some(400),
+        chains: 400,
+        tolerance: 0.0,
+        ..Sampling::default()
+    };
     for parameters in [1, 3] {
         let toy = Toy::new(parameters, |w| w.pow_tensor_scalar(4).sum_dim_intlist(1, false, Kind::Double));
-        // ∫ w⁴ exp(−nβ w⁴ − w²/2) / ∫ exp(…) · nβ = 1/4 − O((nβ)^(−1/2)): 0.2493 at 10⁵ by quadrature.
-        let posterior = localized.run(&toy, 1e5, &mut random("quartic")).unwrap();
-        near(&posterior, 0.25 * parameters as f64, 0.05);
+        // The localization takes O((nβ)^(−1/2)) off: 0.2 % at nβ = 10⁵.
+        let posterior = sampling.run(&toy, 1e5, &mut random("quartic")).unwrap();
+        near(&posterior, 0.25 * parameters as f64, 0.03);
     }
 }
 
 #[test]
-fn a_crossing_of_two_lines_has_one_half_and_its_logarithm() {
-    // x²y² at the origin: λ = 1/2, multiplicity 2. With a normal localization of precision 1 the mean of nβK at nβ = 10⁶
-    // by quadrature over y, where x is Gaussian of precision 1 + 2nβy²: E nβ x² y².
-    let n_beta = 1e6;
+fn a_crossing_of_two_lines_has_one_half_and_at_the_crossing_its_logarithm() {
+    let product = |w: &Tensor| w.square().prod_dim_int(1, false, Kind::Double);
+    // On one of the lines: λ = 1/2, multiplicity 1.
+    let sampling = Sampling {
+        localization: Some(100.0),
+        draws: Some(400),
+        chains: 200,
+        tolerance: 0.0,
+        ..Sampling::default()
+    };
+    let on_a_line = Toy { centre: Tensor::from_slice(&[1.0, 0.0]), loss: product };
+    near(&sampling.run(&on_a_line, 1e5, &mut random("line")).unwrap(), 0.5, 0.03);
+
+    // At the origin: λ = 1/2, multiplicity 2. With a normal localization of precision 1, x is normal of precision
+    // 1 + 2nβy² given y; what is left is an integral over y.
+    let n_beta = 30.0;
     let (mut mass, mut sum) = (0.0f64, 0.0f64);
-    for i in 0..400_000 {
-        // y = exp(t): evenly in t from −20 to 3.
-        let t = -20.0 + 23.0 * (f64::from(i) + 0.5) / 400_000.0;
-        let y = t.exp();
+    for i in 0..200_000 {
+        // y = exp(t), evenly in t from −20 to 3.
+        let y = (-20.0 + 23.0 * (f64::from(i) + 0.5) / 200_000.0).exp();
         let precision = 1.0 + 2.0 * n_beta * y * y;
         let weight = y * (-0.5 * y * y).exp() / precision.sqrt();
         mass += weight;
         sum += weight * n_beta * y * y / precision;
     }
     let expected = sum / mass;
-    assert!(expected < 0.47, "the logarithm is felt: {expected}");
-    let toy = Toy::new(2, |w| w.square().prod_dim_int(1, false, Kind::Double));
-    let sampling =
-        Sampling { localization: Some(1.0), draws: Some(5000), tolerance: 0.0, chains: 64, ..Sampling::default() };
-    let posterior = sampling.run(&toy, n_beta, &mut random("crossing")).unwrap();
+    assert!((0.2..0.4).contains(&expected), "the logarithm is felt: {expected}");
+    let sampling = Sampling {
+        localization: Some(1.0),
+        draws: Some(4000),
+        chains: 100,
+        tolerance: 0.0,
+        ..Sampling::default()
+    };
+    let posterior = sampling.run(&Toy::new(2, product), n_beta, &mut random("crossing")).unwrap();
     let (value, error) = coefficient(&posterior);
-    assert!((value - expected).abs() < 4.0 * error && error < 0.04 * expected, "{value} ± {error}, not {expected}");
+    assert!(
+        (value - expected).abs() < 4.0 * error && error < 0.02 * expected,
+        "{value} ± {error}, not {expected}"
+    );
 }
 
 /// Linear regression with normal noise of variance 1: a regular model. w* is the least-squares solution.
@@ -143,11 +169,14 @@ fn a_regular_model_has_half_its_parameters_and_so_has_its_fluctuation() {
     let model = Regression::new(samples, parameters);
     let log_size = (samples as f64).ln();
     for batch in [samples, 500] {
-        let sampling = Sampling { batch, localization: Some(1.0), ..Sampling::default() };
+        let sampling = Sampling { batch, localization: Some(1.0), draws: Some(1000), ..Sampling::default() };
         let posterior = sampling.run(&model, samples as f64 / log_size, &mut random("regular")).unwrap();
         let half = parameters as f64 / 2.0;
         let (value, error) = coefficient(&posterior);
-        assert!((value / half - 1.0).abs() < 0.05, "batches of {batch}: {value} ± {error}");
+        // Mini-batches add to the noise what the posterior says of it.
+        let heated = half * (1.0 + 1.4 * posterior.heating);
+        assert!(posterior.heating < 0.031);
+        assert!(value > half * 0.96 && value < heated * 1.03, "batches of {batch}: {value} ± {error}");
         let fluctuation =
             posterior.predictive(|found| 0.5 * samples as f64 / log_size * found.variance).unwrap();
         // The sample's noise has a variance of 1 ± √(2/n), and ν follows it.
@@ -170,11 +199,18 @@ fn deep_linear(rank: usize, input: usize, widths: &[usize], seed: &str) -> (f64,
 
 #[test]
 fn deep_linear_networks_have_their_coefficients() {
-    for (rank, input, widths) in
-        [(1, 2, vec![2]), (1, 4, vec![3, 4]), (0, 3, vec![2, 3, 3]), (2, 5, vec![4, 6, 3]), (1, 6, vec![2, 4, 5])]
-    {
+    for (rank, input, widths) in [
+        (1, 2, vec![2]),
+        (1, 4, vec![3, 4]),
+        (0, 3, vec![2, 3, 3]),
+        (2, 5, vec![4, 6, 3]),
+        (1, 6, vec![2, 4, 5]),
+    ] {
         let (value, error, exact) = deep_linear(rank, input, &widths, "own cases");
-        assert!((value / exact - 1.0).abs() < 0.05, "{rank} {input} {widths:?}: {value} ± {error}, not {exact}");
+        assert!(
+            (value / exact - 1.0).abs() < 0.05,
+            "{rank} {input} {widths:?}: {value} ± {error}, not {exact}"
+        );
     }
 }
 
