@@ -1,7 +1,8 @@
 //! Samples of the data sets by name.
 
+use pgdl_zoo::data::Transform;
 use pgdl_zoo::data_reference::{DataReference, Indices};
-use pgdl_zoo::{Dataset, Split, Transform};
+use pgdl_zoo::{Dataset, Split};
 
 use crate::error::{ExperimentError, Result};
 

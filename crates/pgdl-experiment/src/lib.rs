@@ -13,6 +13,7 @@ mod finite_sample_expressivity;
 mod journal;
 mod llc_deep_linear;
 mod outcome;
+mod random_labels;
 mod run;
 
 pub use error::{ExperimentError, Result};
@@ -23,8 +24,11 @@ pub use outcome::{NamedFigure, NamedTable, Outcome, Published};
 pub use run::{Event, Run, Settings, run};
 
 /// Every experiment, by name.
-pub static EXPERIMENTS: &[&dyn Experiment] =
-    &[&llc_deep_linear::LlcDeepLinear, &finite_sample_expressivity::FiniteSampleExpressivity];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[
+    &llc_deep_linear::LlcDeepLinear,
+    &finite_sample_expressivity::FiniteSampleExpressivity,
+    &random_labels::RandomLabels,
+];
 
 /// The experiment of a name.
 ///

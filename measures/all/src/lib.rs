@@ -16,5 +16,6 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_representation::register(registry)?;
     pgdl_measure_augmentation::register(registry)?;
     pgdl_measure_calibration::register(registry)?;
-    pgdl_measure_gradient::register(registry)
+    pgdl_measure_gradient::register(registry)?;
+    pgdl_measure_singular::register(registry)
 }

@@ -32,7 +32,8 @@ fn the_first_families_are_complete() {
             "representation",
             "augmentation",
             "calibration",
-            "gradient"
+            "gradient",
+            "singular"
         ]
     );
     assert_eq!(
@@ -128,6 +129,10 @@ fn the_first_families_are_complete() {
         ["cross_entropy", "negative_entropy", "expected_calibration_error", "confidence", "temperature"]
     );
     assert_eq!(ids("gradient"), ["jacobian_norm"]);
+    assert_eq!(
+        ids("singular"),
+        ["llc", "wbic", "waic", "singular_fluctuation", "bayes_error", "gibbs_error", "posterior_gap"]
+    );
 }
 
 #[test]
