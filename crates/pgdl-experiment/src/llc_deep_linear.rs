@@ -134,7 +134,7 @@ impl Experiment for LlcDeepLinear {
             outcome = outcome.beside(Published {
                 what: format!("λ of {network}, rank {}", network.rank()),
                 published: format!("{}", exact.value),
-                source: "Aoyagi 2024, th. 1".to_owned(),
+                source: "Aoyagi 2024, main theorem".to_owned(),
                 measured,
             });
         }
@@ -143,7 +143,7 @@ impl Experiment for LlcDeepLinear {
         let figure = Curves {
             title: "Learning coefficients of deep linear networks".to_owned(),
             x: "λ, closed form".to_owned(),
-            y: "λ̂, estimated; 95 % interval".to_owned(),
+            y: "estimate, with its 95 % interval".to_owned(),
             curves: vec![exactly, Curve::of("estimated", points).scattered()],
             ..Curves::default()
         };

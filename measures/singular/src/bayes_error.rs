@@ -21,7 +21,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     title: "The expected Bayes generalization error over the entropy, to first order: λ̂/n.",
     formula: "λ̂/n",
     shapes: "λ̂: `llc`; n: size of the training set",
-    paper: "Watanabe 2018, Mathematical Theory of Bayesian Statistics, th. 15 (at β = 1)",
+    paper: "Watanabe 2018, Mathematical Theory of Bayesian Statistics (at β = 1)",
     needs: &[Need::Labels],
     cost: "K (b + d) m/n B (K chains, b + d ≤ draws · 1.5 steps, m samples in a batch) and 1 F; shared by \
             the whole family",

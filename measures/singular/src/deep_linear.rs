@@ -69,7 +69,7 @@ impl DeepLinear {
     }
 
     /// λ and its multiplicity (Aoyagi 2024, Consideration on the Learning Efficiency of Multiple-Layered Neural Networks
-    /// with Linear Units, th. 1): with Σ the ℓ + 1 smallest of the M_s for which
+    /// with Linear Units, main theorem): with Σ the ℓ + 1 smallest of the M_s for which
     /// max Σ < min of the others, ΣM ≥ ℓ max Σ, ΣM < ℓ min of the others,
     /// and M = ⌈ΣM / ℓ⌉, a = ΣM − (M − 1) ℓ:
     /// λ = (r(H₁ + H_{L+1}) − r²)/2 + a(ℓ − a)/(4ℓ) − (ℓ − 1)/(4ℓ) (ΣM)² + ½ Σ_{i<j} M_i M_j, multiplicity a(ℓ − a) + 1.
@@ -113,10 +113,10 @@ impl DeepLinear {
             {
                 let last = layer + 1 == excess.len();
                 let highest = if last { 0 } else { before.min(width) };
-                for rank in 0..=highest {
+                for (rank, best) in next.iter_mut().enumerate().take(highest + 1) {
                     let total = codimension + (before - rank) * (width - rank);
-                    if next[rank].as_ref().is_none_or(|(least, _)| total < *least) {
-                        next[rank] = Some((total, [path.as_slice(), &[rank]].concat()));
+                    if best.as_ref().is_none_or(|(least, _)| total < *least) {
+                        *best = Some((total, [path.as_slice(), &[rank]].concat()));
                     }
                 }
             }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn two_layers_have_the_coefficients_of_reduced_rank_regression() {
-        // Aoyagi, Watanabe 2005, Stochastic complexities of reduced rank regression in Bayesian estimation, th. 1.
+        // Aoyagi, Watanabe 2005, Stochastic complexities of reduced rank regression in Bayesian estimation, main theorem.
         for network in networks().filter(|network| network.widths.len() == 3) {
             let [m, h, n] = [0, 1, 2].map(|place| network.widths[place] as i64);
             let r = network.rank as i64;

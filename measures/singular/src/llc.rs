@@ -24,9 +24,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
             set",
     shapes: "L: mean cross-entropy over the sample; w: [P] the trainable parameters, w* the trained ones; the \
             moving statistics of BatchNormalization stay",
-    paper: "Lau, Furman, Wang, Murfet, Wei 2023, The Local Learning Coefficient, eq. 10 and 12 (Watanabe \
-            2013); sampler: Leimkuhler, Matthews 2013, Rational Construction of Stochastic Numerical Methods \
-            for Molecular Sampling, eq. 1.2",
+    paper: "Lau, Furman, Wang, Murfet, Wei 2023, The Local Learning Coefficient (after Watanabe 2013); sampler: Leimkuhler, Matthews 2013, Rational Construction of Stochastic Numerical Methods \
+            for Molecular Sampling",
     needs: &[Need::Labels],
     cost: "K (b + d) m/n B (K chains, b + d ≤ draws · 1.5 steps, m samples in a batch) and 1 F; shared by \
             the whole family",

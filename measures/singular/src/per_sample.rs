@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use pgdl_measure::Generator;
 
-    /// The definitions, on a matrix of losses `[draws, n]` (Watanabe 2010, eq. 2 and 3; 2018, ch. 8).
+    /// The definitions, on a matrix of losses `[draws, n]` (Watanabe 2010; 2018).
     fn by_definition(losses: &[Vec<f64>]) -> Predictive {
         let draws = losses.len() as f64;
         let n = losses[0].len();

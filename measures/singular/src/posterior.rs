@@ -23,8 +23,9 @@ pub struct Posterior {
     pub burn_in: i64,
     /// Samples in each gradient.
     pub batch: i64,
-    /// The share that the gradient's noise adds to the injected noise in the stiffest direction.
-    pub heating: f64,
+    /// The share that the gradient's noise adds to the injected noise in the stiffest direction, where the step size was
+    /// calibrated.
+    pub heating: Option<f64>,
     /// Per chain and draw: the mean of ℓᵢ(w) − ℓᵢ(w*) over the samples of its batch, whose mean is E L(w) − L(w*).
     pub rises: Vec<Vec<f64>>,
     pub(crate) sums: PerSample,
@@ -156,11 +157,14 @@ impl Posterior {
             .with_detail("inverse_temperature", self.inverse_temperature)
             .with_detail("localization", self.localization)
             .with_detail("step_size", self.step)
-            .with_detail("heating", self.heating)
             .with_detail("chains", self.rises.len() as f64)
             .with_detail("draws", self.draws() as f64)
             .with_detail("burn_in", self.burn_in as f64);
-        let details = [("r_hat", self.r_hat()), ("effective_sample_size", self.effective_sample_size())];
+        let details = [
+            ("r_hat", self.r_hat()),
+            ("effective_sample_size", self.effective_sample_size()),
+            ("heating", self.heating),
+        ];
         Ok(details.into_iter().fold(measured, |measured, (name, detail)| match detail {
             Some(detail) => measured.with_detail(name, detail),
             None => measured,

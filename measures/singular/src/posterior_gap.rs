@@ -22,7 +22,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             first order: 2ν/n.",
     formula: "2ν/n",
     shapes: "ν: `singular_fluctuation`; n: size of the training set",
-    paper: "Watanabe 2010, Asymptotic Equivalence of Bayes Cross Validation, th. 3 (equations of state, at β \
+    paper: "Watanabe 2010, Asymptotic Equivalence of Bayes Cross Validation (equations of state, at β \
             = 1)",
     needs: &[Need::Labels],
     cost: "K (b + d) m/n B (K chains, b + d ≤ draws · 1.5 steps, m samples in a batch) and 1 F; shared by \

@@ -1,23 +1,14 @@
 //! Chains of stochastic gradient Langevin dynamics around a point, side by side.
 
+use pgdl_measure::rand::RngCore;
 use pgdl_measure::tch::{self, Kind, Tensor};
 use pgdl_measure::{Generator, MeasureError};
-use rand_core_of::next_seed;
 
 use crate::curvature::Curvature;
 use crate::diagnostics::{effective_sample_size, mean, split_r_hat};
 use crate::per_sample::PerSample;
 use crate::posterior::Posterior;
 use crate::potential::Potential;
-
-mod rand_core_of {
-    use pgdl_measure::Generator;
-    use pgdl_measure::rand::RngCore;
-
-    pub(super) fn next_seed(random: &mut Generator) -> i64 {
-        (random.next_u64() >> 1) as i64
-    }
-}
 
 /// How to sample. What is `None` is calibrated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -171,7 +162,12 @@ impl Chains<'_> {
                 None
             };
             let batch = batches.next(random)?;
-            let (gradient, losses) = self.gradient(&copies, batch.as_ref())?;
+            let (gradient, losses) = self.gradient(&copies, batch.as_ref()).map_err(|error| match error {
+                MeasureError::Timeout(reason) => {
+                    MeasureError::Timeout(format!("{reason} in step {t} of {burn_in} of the burn-in"))
+                }
+                error => error,
+            })?;
             if let Some(here) = here {
                 curvature.compare(&here, &gradient)?;
             }
@@ -206,7 +202,7 @@ impl Chains<'_> {
             step,
             burn_in,
             batch: self.batch,
-            heating: step * curvature.noise / 2.0,
+            heating: calibrated.then_some(step * curvature.noise / 2.0),
             rises,
             sums,
             centre_losses: self.centre_losses.shallow_clone(),
@@ -308,7 +304,7 @@ struct Noise {
 
 impl Noise {
     fn new(like: &Tensor, random: &mut Generator) -> Result<Self, MeasureError> {
-        tch::manual_seed(next_seed(random));
+        tch::manual_seed((random.next_u64() >> 1) as i64);
         let mut noise = Self { like: like.f_detach()?, last: Tensor::new() };
         noise.last = noise.next()?;
         Ok(noise)

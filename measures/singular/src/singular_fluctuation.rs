@@ -23,8 +23,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
             the training set",
     shapes: "L: mean cross-entropy over the sample; w: [P] the trainable parameters, w* the trained ones; the \
             moving statistics of BatchNormalization stay; ℓᵢ: loss of sample i of m",
-    paper: "Watanabe 2018, Mathematical Theory of Bayesian Statistics, def. 15; Watanabe 2010, Asymptotic \
-            Equivalence of Bayes Cross Validation, eq. 10",
+    paper: "Watanabe 2018, Mathematical Theory of Bayesian Statistics; Watanabe 2010, Asymptotic \
+            Equivalence of Bayes Cross Validation",
     needs: &[Need::Labels],
     cost: "K (b + d) m/n B (K chains, b + d ≤ draws · 1.5 steps, m samples in a batch) and 1 F; shared by \
             the whole family",

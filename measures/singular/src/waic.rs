@@ -25,7 +25,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     shapes: "L: mean cross-entropy over the sample; w: [P] the trainable parameters, w* the trained ones; the \
             moving statistics of BatchNormalization stay; ℓᵢ: loss of sample i of m",
     paper: "Watanabe 2010, Asymptotic Equivalence of Bayes Cross Validation and Widely Applicable \
-            Information Criterion, eq. 12, at inverse temperature β",
+            Information Criterion (at inverse temperature β)",
     needs: &[Need::Labels],
     cost: "K (b + d) m/n B (K chains, b + d ≤ draws · 1.5 steps, m samples in a batch) and 1 F; shared by \
             the whole family",

@@ -23,7 +23,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     formula: "n E L(w),  w ~ exp(−nβ L(w) − γ‖w − w*‖²/2), β = 1/ln n, n the size of the training set",
     shapes: "L: mean cross-entropy over the sample; w: [P] the trainable parameters, w* the trained ones; the \
             moving statistics of BatchNormalization stay",
-    paper: "Watanabe 2013, A Widely Applicable Bayesian Information Criterion, eq. 20",
+    paper: "Watanabe 2013, A Widely Applicable Bayesian Information Criterion",
     needs: &[Need::Labels],
     cost: "K (b + d) m/n B (K chains, b + d ≤ draws · 1.5 steps, m samples in a batch) and 1 F; shared by \
             the whole family",
