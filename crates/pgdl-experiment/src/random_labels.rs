@@ -6,6 +6,7 @@ use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 use pgdl_train::Recipe;
 use pgdl_train::train::train;
 use pgdl_zoo::Dataset;
+use pgdl_zoo::data::Transform;
 use serde::{Deserialize, Serialize};
 
 use crate::data;
@@ -108,10 +109,19 @@ impl Experiment for RandomLabels {
     }
 }
 
+/// Each channel to mean 0 and standard deviation 1 over CIFAR-10's training images.
+fn standardized() -> Transform {
+    Transform {
+        mean: vec![0.4914, 0.4822, 0.4465],
+        std: vec![0.2470, 0.2435, 0.2616],
+        ..Transform::default()
+    }
+}
+
 fn fit(run: &Run<'_>, random: bool, decay: f64) -> Result<Fitted> {
     let (samples, tests, epochs, batch) =
-        if run.quick() { (500, 1000, 60, 50) } else { (50_000, 10_000, 200, 128) };
-    let (mut sample, test) = data::first("cifar10", samples, tests)?;
+        if run.quick() { (500, 1000, 60, 20) } else { (50_000, 10_000, 200, 128) };
+    let (mut sample, test) = data::first_of("cifar10", standardized(), samples, tests)?;
     if random {
         let seed = run.seed("labels").to_le_bytes();
         let mut generator = Generator::new(&[&seed], tch::Device::Cpu, Kind::Double);

@@ -40,7 +40,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             meet and the gradient's noise along it; the localization γ, the same for all networks of one \
             scale of weights, displaces the weights by a third of their norm. λ̂ falls as γ rises, without \
             end where most directions are flat: compare networks under one γ. Chains end when the standard \
-            error is below `tolerance` of the value. The standard error is by the effective sample size. \
+            error is below `tolerance` of the value, or the value five of them below zero. The standard error is by the effective sample size. \
             Undefined where the value is negative (the trained weights are no local minimum), R̂ of the loss \
             is above 1.1, the chains diverge, or n < 3; the reason then holds the diagnostics. Every value \
             holds R̂, effective sample size, step size and γ in its details.",

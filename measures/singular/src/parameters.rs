@@ -6,13 +6,13 @@ use pgdl_measure::{ParameterInfo, ParameterKind};
 pub(crate) const PARAMETERS: &[ParameterInfo] = &[
     ParameterInfo {
         name: "chains",
-        kind: ParameterKind::Integer { default: 4, min: 2, max: 1000 },
-        doc: "number of chains",
+        kind: ParameterKind::Integer { default: 0, min: 0, max: 1000 },
+        doc: "number of chains, at least 2; 0 for 2,000 / P, but 4 at the least and 64 at the most",
     },
     ParameterInfo {
         name: "draws",
         kind: ParameterKind::Integer { default: 0, min: 0, max: 10_000_000 },
-        doc: "most draws of each chain, after half as many steps or more of burn-in; 0 for 200,000 / P, but 100 at the \
+        doc: "most draws of each chain, after half as many steps or more of burn-in; 0 for 100,000 / P, but 100 at the \
               least and 10,000 at the most",
     },
     ParameterInfo {

@@ -186,11 +186,11 @@ impl LocalPosterior {
     /// A parameter is not declared: a mistake in the measure.
     pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
         let positive = |value: f64| (value > 0.0).then_some(value);
-        let draws = parameters.integer("draws")?;
+        let given = |count: i64| (count > 0).then_some(count);
         Ok(Self {
             sampling: Sampling {
-                chains: parameters.integer("chains")?,
-                draws: (draws > 0).then_some(draws),
+                chains: given(parameters.integer("chains")?),
+                draws: given(parameters.integer("draws")?),
                 batch: parameters.integer("batch")?,
                 localization: positive(parameters.float("localization")?),
                 step: positive(parameters.float("step")?),

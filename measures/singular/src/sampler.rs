@@ -13,9 +13,9 @@ use crate::potential::Potential;
 /// How to sample. What is `None` is calibrated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Chains, K.
-    pub chains: i64,
-    /// Most draws of each chain after its burn-in; by default 200,000 / P, but 100 at the least and 10,000 at the most:
+    /// Chains, K; by default 2,000 / P, but 4 at the least and 64 at the most: small networks afford many.
+    pub chains: Option<i64>,
+    /// Most draws of each chain after its burn-in; by default 100,000 / P, but 100 at the least and 10,000 at the most:
     /// small networks afford long chains.
     pub draws: Option<i64>,
     /// Samples in each gradient, m.
@@ -31,12 +31,12 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { chains: 4, draws: None, batch: 64, localization: None, step: None, tolerance: 0.01 }
+        Self { chains: None, draws: None, batch: 64, localization: None, step: None, tolerance: 0.01 }
     }
 }
 
-/// Draws between two looks at the standard error.
-const LOOK: i64 = 50;
+/// Draws before the first look at the standard error; from look to look they grow by a quarter.
+const FIRST_LOOK: i64 = 100;
 /// h times the largest curvature. The scheme is stable below 2, and exact on quadratics at any value below that.
 const STIFFNESS: f64 = 0.5;
 /// The gradient's noise may add this share to the injected noise in the direction of the largest curvature.
@@ -45,6 +45,8 @@ const HEATING: f64 = 0.03;
 const RETRIES: u32 = 8;
 /// R̂ at which sampling may end early.
 const CONVERGED: f64 = 1.05;
+/// Standard errors below zero at which a value is negative without doubt.
+const CLEARLY: f64 = 5.0;
 /// How often the curvature is looked at during the burn-in.
 const LOOKS: i64 = 12;
 
@@ -68,7 +70,7 @@ impl Sampling {
     /// run through random orders of the sample, each chain its own. `inverse_temperature` is nβ.
     ///
     /// # Errors
-    /// Undefined where chains diverge or a scale for γ is lacking; timeout with what was known; what the potential says.
+    /// Undefined where there are fewer than two chains, where they diverge or a scale for γ is lacking; timeout with what was known; what the potential says.
     pub fn run(
         &self,
         potential: &dyn Potential,
@@ -88,10 +90,14 @@ impl Sampling {
                 10.0 / square
             }
         };
+        if self.chains.is_some_and(|chains| chains < 2) {
+            return MeasureError::undefined("one chain cannot tell whether it has converged");
+        }
         let parameters = centre.numel() as f64;
-        let draws = self.draws.unwrap_or((2e5 / parameters).clamp(100.0, 10_000.0) as i64).max(4);
+        let draws = self.draws.unwrap_or((1e5 / parameters).clamp(100.0, 10_000.0) as i64).max(4);
         let chains = Chains {
             sampling: self,
+            count: self.chains.unwrap_or((2000.0 / parameters).clamp(4.0, 64.0) as i64),
             potential,
             inverse_temperature,
             localization,
@@ -118,6 +124,8 @@ impl Sampling {
 /// What stays the same over attempts.
 struct Chains<'a> {
     sampling: &'a Sampling,
+    /// K.
+    count: i64,
     potential: &'a dyn Potential,
     inverse_temperature: f64,
     localization: f64,
@@ -129,7 +137,7 @@ struct Chains<'a> {
 
 impl Chains<'_> {
     fn attempt(&self, draws: i64, factor: f64, random: &mut Generator) -> Result<Posterior, Failed> {
-        let count = self.sampling.chains;
+        let count = self.count;
         let centre = self.potential.centre();
         let mut copies = centre.f_unsqueeze(0)?.f_repeat([count, 1])?;
         let mut batches = Batches::new(count, self.potential.samples(), self.batch);
@@ -182,6 +190,7 @@ impl Chains<'_> {
         }
         let mut rises: Vec<Vec<f64>> = vec![Vec::new(); count as usize];
         let mut sums = PerSample::new(count, self.potential.samples(), centre.device())?;
+        let mut look = FIRST_LOOK;
         for draw in 1..=draws {
             let batch = batches.next(random)?;
             let (gradient, losses) =
@@ -192,8 +201,11 @@ impl Chains<'_> {
             let means = Vec::<f64>::try_from(&rise.f_mean_dim(1, false, Kind::Double)?)?;
             rises.iter_mut().zip(means).for_each(|(chain, mean)| chain.push(mean));
             copies = self.moved(&copies, &gradient, step, &mut noise)?;
-            if draw % LOOK == 0 && draw >= 2 * LOOK && self.is_enough(&rises) {
-                break;
+            if draw == look {
+                if self.is_enough(&rises) {
+                    break;
+                }
+                look += look / 4;
             }
         }
         Ok(Posterior {
@@ -263,9 +275,11 @@ impl Chains<'_> {
         if away < FAR_AWAY * usual { Ok(()) } else { Err(Failed::Diverged { step, size }) }
     }
 
+    /// The value is known well enough, or it is known to be negative.
     fn is_enough(&self, rises: &[Vec<f64>]) -> bool {
         let Some((value, error)) = mean_and_error(rises) else { return false };
-        error <= self.sampling.tolerance * value && split_r_hat(rises).is_some_and(|r_hat| r_hat < CONVERGED)
+        let converged = split_r_hat(rises).is_some_and(|r_hat| r_hat < CONVERGED);
+        value + CLEARLY * error < 0.0 || (converged && error <= self.sampling.tolerance * value)
     }
 
     /// A timeout says what was known.

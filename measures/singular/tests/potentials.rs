@@ -63,7 +63,7 @@ fn a_quartic_has_a_quarter_for_each_direction() {
     let sampling = Sampling {
         localization: Some(1.0),
         draws: Some(400),
-        chains: 400,
+        chains: Some(400),
         tolerance: 0.0,
         ..Sampling::default()
     };
@@ -82,7 +82,7 @@ fn a_crossing_of_two_lines_has_one_half_and_at_the_crossing_its_logarithm() {
     let sampling = Sampling {
         localization: Some(100.0),
         draws: Some(400),
-        chains: 200,
+        chains: Some(200),
         tolerance: 0.0,
         ..Sampling::default()
     };
@@ -106,7 +106,7 @@ fn a_crossing_of_two_lines_has_one_half_and_at_the_crossing_its_logarithm() {
     let sampling = Sampling {
         localization: Some(1.0),
         draws: Some(1500),
-        chains: 100,
+        chains: Some(100),
         tolerance: 0.0,
         ..Sampling::default()
     };
