@@ -88,11 +88,10 @@ impl DeepLinear {
         let sum: usize = chosen.iter().sum();
         let a = sum + l - sum.div_ceil(l) * l;
         let squares: usize = chosen.iter().map(|m| m * m).sum();
-        let pairs = (sum * sum - squares) as f64 / 2.0;
-        let (l_, a_) = (l as f64, a as f64);
-        let value = self.rank_part() as f64 / 2.0 + a_ * (l_ - a_) / (4.0 * l_)
-            - (l_ - 1.0) / (4.0 * l_) * (sum * sum) as f64
-            + 0.5 * pairs;
+        // All of it over 4ℓ, in whole numbers.
+        let [l_, a_, sum, squares, part] = [l, a, sum, squares, self.rank_part()].map(|count| count as i64);
+        let numerator = 2 * l_ * part + a_ * (l_ - a_) - (l_ - 1) * sum * sum + l_ * (sum * sum - squares);
+        let value = numerator as f64 / (4 * l_) as f64;
         LearningCoefficient { value, multiplicity: a * (l - a) + 1 }
     }
 
