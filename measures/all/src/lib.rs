@@ -19,6 +19,7 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_gradient::register(registry)?;
     pgdl_measure_sharpness::register(registry)?;
     pgdl_measure_pac_bayes::register(registry)?;
+    pgdl_measure_singular::register(registry)?;
     pgdl_measure_robustness::register(registry)?;
     pgdl_measure_description_length::register(registry)
 }

@@ -6,6 +6,7 @@ pub mod composites;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;
+pub mod experiment;
 pub mod external;
 pub mod manual;
 pub mod measures;

@@ -118,6 +118,7 @@ fn uses_measures(command: &Command) -> bool {
             | Command::Data(_)
             | Command::Submit(_)
             | Command::Predict(_)
+            | Command::Experiment(_)
             | Command::Doctor
             | Command::Schema
             | Command::Completions { .. }
