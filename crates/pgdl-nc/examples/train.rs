@@ -24,7 +24,8 @@ fn train() -> Result<(), NcError> {
         return Ok(());
     };
     tch::set_num_threads(rest.first().and_then(|threads| threads.parse().ok()).unwrap_or(1));
-    let mut training = MetaTraining::open(Recipe::read(Path::new(recipe))?, Path::new(folder), tch::Device::Cpu)?;
+    let mut training =
+        MetaTraining::open(Recipe::read(Path::new(recipe))?, Path::new(folder), tch::Device::Cpu)?;
     let (start, from) = (Instant::now(), training.step());
     eprintln!("from step {from}");
     training.run(&AtomicBool::new(false), &mut |point| {

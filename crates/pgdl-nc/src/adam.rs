@@ -32,13 +32,13 @@ impl Adam {
         step: u64,
     ) -> Result<()> {
         let step = step as f64;
-        self.mean.f_lerp_(gradient, 1.0 - MEAN_DECAY)?;
-        self.square.f_mul_scalar_(SQUARE_DECAY)?;
-        self.square.f_add_(&gradient.f_square()?.f_mul_scalar_(1.0 - SQUARE_DECAY)?)?;
+        let _ = self.mean.f_lerp_(gradient, 1.0 - MEAN_DECAY)?;
+        let _ = self.square.f_mul_scalar_(SQUARE_DECAY)?;
+        let _ = self.square.f_add_(&gradient.f_square()?.f_mul_scalar_(1.0 - SQUARE_DECAY)?)?;
         let bias = (1.0 - SQUARE_DECAY.powf(step)).sqrt();
         let mut scale = self.square.f_sqrt()?.f_div_scalar_(bias)?.f_add_scalar_(EPSILON)?;
         let scale = scale.f_reciprocal_()?.f_mul_scalar_(-rate / (1.0 - MEAN_DECAY.powf(step)))?;
-        parameters.f_addcmul_(&self.mean, &scale)?;
+        let _ = parameters.f_addcmul_(&self.mean, &scale)?;
         Ok(())
     }
 }

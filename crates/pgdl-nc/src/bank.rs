@@ -114,8 +114,7 @@ impl Bank {
     ) -> Result<()> {
         let filled = received.clamp(0, self.capacity);
         for (column, storage) in self.columns.iter().zip(&self.storage) {
-            let tensor =
-                taken(&format!("bank.{}", column.name), &whole(filled, &column.shape), column.kind)?;
+            let tensor = taken(&format!("bank.{}", column.name), &whole(filled, &column.shape), column.kind)?;
             storage.f_narrow(0, 0, filled)?.f_copy_(&tensor)?;
         }
         self.received = received;

@@ -211,8 +211,7 @@ impl Learner {
     pub fn train_differentiably(&self, tasks: &Tasks, initial: &[Tensor]) -> Result<Parameters> {
         let mut parameters: Parameters = initial.iter().map(Tensor::shallow_clone).collect();
         for _ in 0..self.steps {
-            let loss =
-                squared_error(&self.outputs(&parameters, &tasks.train_inputs)?, &tasks.train_targets)?;
+            let loss = squared_error(&self.outputs(&parameters, &tasks.train_inputs)?, &tasks.train_targets)?;
             let gradients = Self::gradients(&loss, &parameters, true)?;
             for (parameter, gradient) in parameters.iter_mut().zip(&gradients) {
                 *parameter = parameter.f_sub(&gradient.f_mul_scalar(self.lr)?)?;

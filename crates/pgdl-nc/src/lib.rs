@@ -6,6 +6,7 @@
 
 mod adam;
 pub mod bank;
+pub mod bound;
 pub mod checkpoint;
 pub mod error;
 mod files;
@@ -19,6 +20,7 @@ pub mod snapshots;
 pub mod task;
 
 pub use bank::Bank;
+pub use bound::Bound;
 pub use checkpoint::{Checkpoint, Description};
 pub use error::{NcError, Result};
 pub use fit::Fit;

@@ -211,11 +211,8 @@ impl MetaTraining {
             self.episode(meta.weight(step))?;
         }
         let meta = &self.recipe.meta;
-        let positions = Draws::new(self.recipe.seed, "batch", step).indices(
-            meta.batch,
-            self.bank.len(),
-            self.device,
-        )?;
+        let positions =
+            Draws::new(self.recipe.seed, "batch", step).indices(meta.batch, self.bank.len(), self.device)?;
         let batch = Snapshots::from_columns(self.bank.take(&positions)?)?;
         let ready = self.model.ready(meta.precision, true)?;
         let estimates = ready.complexity(&batch.rows)?;
@@ -308,8 +305,7 @@ impl MetaTraining {
         }
         let count = [self.recipe.model.parameter_count()];
         let parameters = contents.take(&path, "parameters", &count, Kind::Float)?;
-        self.model =
-            Model::from_parameters(self.recipe.model.clone(), parameters.f_to_device(self.device)?)?;
+        self.model = Model::from_parameters(self.recipe.model.clone(), parameters.f_to_device(self.device)?)?;
         self.adam.mean = contents.take(&path, "adam.mean", &count, Kind::Float)?.f_to_device(self.device)?;
         self.adam.square =
             contents.take(&path, "adam.square", &count, Kind::Float)?.f_to_device(self.device)?;
@@ -333,7 +329,8 @@ impl Header {
             return Err(NcError::file(path, format!("it is a {}, but a {kind} is wanted", self.kind)));
         }
         if self.schema != schema {
-            let reason = format!("it is a {kind} of version {}, but this program reads {schema}", self.schema);
+            let reason =
+                format!("it is a {kind} of version {}, but this program reads {schema}", self.schema);
             return Err(NcError::file(path, reason));
         }
         Ok(())

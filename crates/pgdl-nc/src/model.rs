@@ -47,7 +47,8 @@ impl Shape {
                 return Err(NcError::value(format!("model.{key}"), value, "between 1 and 65536"));
             }
         }
-        for (key, value) in [("encoder_layers", self.encoder_layers), ("decoder_layers", self.decoder_layers)] {
+        for (key, value) in [("encoder_layers", self.encoder_layers), ("decoder_layers", self.decoder_layers)]
+        {
             if !(1..=64).contains(&value) {
                 return Err(NcError::value(format!("model.{key}"), value, "between 1 and 64"));
             }

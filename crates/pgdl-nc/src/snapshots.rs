@@ -59,7 +59,8 @@ impl Snapshots {
         let mut columns: [Vec<Tensor>; 7] = Default::default();
         for moment in moments {
             let rows = moment.rows(tasks);
-            let step = Tensor::f_full([tasks.len()], moment.step as i64, (Kind::Int64, rows.train_inputs.device()))?;
+            let step =
+                Tensor::f_full([tasks.len()], moment.step as i64, (Kind::Int64, rows.train_inputs.device()))?;
             let parts = [
                 rows.train_inputs,
                 rows.train_targets,
