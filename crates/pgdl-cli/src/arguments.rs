@@ -1,9 +1,10 @@
 //! Every command and option, once: the parser, the help, the manual page and the completions derive from here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use pgdl_run::{Shard, WorkerCommand};
 
 /// Scores complexity measures by how well they rank trained networks by their generalization gap.
@@ -67,6 +68,8 @@ pub enum Command {
     Predict(PredictArguments),
     /// Make a page of runs: board, plots, slices, coverage, provenance
     Report(ReportArguments),
+    /// Carry out an experiment of the literature: table, figures, published values beside the measured ones
+    Experiment(ExperimentArguments),
     /// Check the installation: libtorch, devices, folders, data
     Doctor,
     /// Print the JSON schema of `score --format json`
@@ -414,6 +417,83 @@ pub struct ScoreArguments {
     pub run: RunArguments,
     #[command(flatten)]
     pub output: OutputArguments,
+}
+
+/// `pgdl experiment`
+#[derive(Debug, Args)]
+pub struct ExperimentArguments {
+    /// The experiment's name
+    #[arg(required_unless_present = "list")]
+    pub name: Option<String>,
+    /// List the experiments, with what they show
+    #[arg(long)]
+    pub list: bool,
+    /// The quick setting, smaller than the paper's: minutes
+    #[arg(long)]
+    pub quick: bool,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub seed: u64,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+    pub threads: Option<u32>,
+    /// The folder for journal, tables and figures; what its journal holds is not computed again [default: the name and
+    /// setting in the user's runs folder]
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: ExperimentOptions,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+    /// Format of what is printed on standard output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// The options of single experiments, as their [`pgdl_experiment::ExperimentInfo`]s declare them.
+#[derive(Debug, Default)]
+pub struct ExperimentOptions(pub BTreeMap<String, String>);
+
+impl ExperimentOptions {
+    /// Name and meaning of every option; several experiments may have one of the same name.
+    fn declared() -> BTreeMap<&'static str, String> {
+        let mut declared: BTreeMap<&str, String> = BTreeMap::new();
+        for info in pgdl_experiment::EXPERIMENTS.iter().map(|experiment| experiment.info()) {
+            for option in info.options {
+                let doc = declared.entry(option.name).or_default();
+                let gap = if doc.is_empty() { "" } else { "; " };
+                doc.push_str(&format!("{gap}{}: {}", info.name, option.doc));
+            }
+        }
+        declared
+    }
+}
+
+impl Args for ExperimentOptions {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Self::declared().into_iter().fold(command, |command, (name, doc)| {
+            let option = clap::Arg::new(name).long(name).value_name("VALUE").help(doc);
+            command.arg(option.help_heading("Options of single experiments"))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ExperimentOptions {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let given = Self::declared()
+            .into_keys()
+            .filter_map(|name| Some((name.to_owned(), matches.get_one::<String>(name)?.clone())));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// `pgdl report`

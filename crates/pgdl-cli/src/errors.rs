@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use pgdl_experiment::ExperimentError;
 use pgdl_measure::{MeasureError, RegistryError};
 use pgdl_network::NetworkError;
 use pgdl_report::ReportError;
@@ -88,6 +89,23 @@ impl From<TrainError> for Failure {
             | TrainError::Value { .. }
             | TrainError::Recipe(_)
             | TrainError::NoSuchNetwork { .. } => Exit::Usage,
+            _ => Exit::Unexpected,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
+impl From<ExperimentError> for Failure {
+    fn from(error: ExperimentError) -> Self {
+        let exit = match error {
+            ExperimentError::Measure(error) => return error.into(),
+            ExperimentError::Network(error) => return error.into(),
+            ExperimentError::Report(error) => return error.into(),
+            ExperimentError::Train(error) => return error.into(),
+            ExperimentError::Zoo(error) => return error.into(),
+            ExperimentError::Unknown { .. } | ExperimentError::Option { .. } => Exit::Usage,
+            ExperimentError::OtherRun { .. } | ExperimentError::Damaged { .. } => Exit::Invalid,
+            ExperimentError::Interrupted { .. } => Exit::Interrupted,
             _ => Exit::Unexpected,
         };
         Failure { exit, hint: error.hint(), message: chain(&error) }

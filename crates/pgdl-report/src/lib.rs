@@ -43,6 +43,7 @@ pub use findings::{Findings, FoundRecords, MeasureNote};
 pub use html::report_page;
 pub use leaderboard::{Leaderboard, Statistic};
 pub use manifest::{Level, Manifest, ManifestZoo, Tolerance};
+pub use plot::curves::{Curve, CurvePoint, Curves};
 pub use plot::files::write_plots;
 pub use population::{GapKind, Population, PopulationNetwork};
 pub use predictions::{Prediction, Predictions, predict_file};

@@ -2,6 +2,7 @@
 
 mod cmi_heat_map;
 mod cost;
+pub mod curves;
 pub mod files;
 mod frame;
 pub(crate) mod from_findings;

@@ -81,23 +81,29 @@ pub struct Claim {
     _lock: File,
 }
 
+/// Where runs are kept: `$PGDL_RUNS_DIR`, else `pgdl/runs` in the user's data folder.
+///
+/// # Errors
+/// [`RunError::NoHome`] if the environment names no such place.
+pub fn runs_dir() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    variable(RUNS_DIR_VARIABLE)
+        .map(PathBuf::from)
+        .or_else(|| {
+            let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+            let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+            data.or_else(home).map(|data| data.join("pgdl/runs"))
+        })
+        .ok_or(RunError::NoHome)
+}
+
 impl RunFolder {
-    /// The folder for a zoo's records when none is named: `<name>-<12 digits of its digest>` under `$PGDL_RUNS_DIR`,
-    /// else under `pgdl/runs` in the user's data folder.
+    /// The folder for a zoo's records when none is named: `<name>-<12 digits of its digest>` in [`runs_dir`].
     ///
     /// # Errors
     /// [`RunError::NoHome`] if the environment names no such place.
     pub fn default_dir(zoo: &str, zoo_digest: &str) -> Result<PathBuf> {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let runs = variable(RUNS_DIR_VARIABLE)
-            .map(PathBuf::from)
-            .or_else(|| {
-                let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-                let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-                data.or_else(home).map(|data| data.join("pgdl/runs"))
-            })
-            .ok_or(RunError::NoHome)?;
-        Ok(runs.join(folder_name(zoo, zoo_digest)))
+        Ok(runs_dir()?.join(folder_name(zoo, zoo_digest)))
     }
 
     /// Opens a run folder, and makes it if need be. A half-written last record is moved aside.

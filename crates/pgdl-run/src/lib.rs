@@ -44,7 +44,7 @@ pub use costs::{
 };
 pub use error::{Result, RunError};
 pub use execute::{End, ExecuteOptions, Summary, execute};
-pub use folder::{Claim, RECORDS_FILE, RUNS_DIR_VARIABLE, RunContext, RunFolder};
+pub use folder::{Claim, RECORDS_FILE, RUNS_DIR_VARIABLE, RunContext, RunFolder, runs_dir};
 pub use interrupt::Interrupt;
 pub use journal::{Contents, DamagedLine, Journal, read_records};
 pub use libtorch::libtorch_version;

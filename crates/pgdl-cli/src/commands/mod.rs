@@ -5,6 +5,7 @@ pub mod board;
 pub mod data;
 pub mod doctor;
 pub mod evaluate;
+pub mod experiment;
 pub mod external;
 pub mod manual;
 pub mod measures;

@@ -55,7 +55,7 @@ pub fn write_plots(findings: &[Findings], folder: &Path) -> Result<usize> {
     Ok(written)
 }
 
-fn write_figure(folder: &Path, name: &str, figure: &Figure, palette: &Palette) -> Result<()> {
+pub(crate) fn write_figure(folder: &Path, name: &str, figure: &Figure, palette: &Palette) -> Result<()> {
     std::fs::create_dir_all(folder)
         .map_err(|source| ReportError::Unwritable { path: folder.to_path_buf(), source })?;
     let path = |extension: &str| -> PathBuf { folder.join(format!("{name}.{extension}")) };

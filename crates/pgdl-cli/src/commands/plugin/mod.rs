@@ -87,6 +87,7 @@ fn uses_measures(command: &Command) -> bool {
             | Command::Zoo(_)
             | Command::Data(_)
             | Command::Predict(_)
+            | Command::Experiment(_)
             | Command::Doctor
             | Command::Schema
             | Command::Completions { .. }
