@@ -9,6 +9,7 @@ mod error;
 mod estimate;
 mod experiment;
 mod journal;
+pub mod nc;
 mod outcome;
 mod run;
 
@@ -20,7 +21,14 @@ pub use outcome::{NamedFigure, NamedTable, Outcome, Published};
 pub use run::{Event, Run, Settings, run};
 
 /// Every experiment, by name.
-pub static EXPERIMENTS: &[&dyn Experiment] = &[];
+pub static EXPERIMENTS: &[&dyn Experiment] = &[
+    &nc::NcSinusoid,
+    &nc::NcOutOfDistribution,
+    &nc::NcClosedForm,
+    &nc::NcDatasetSize,
+    &nc::NcMaml,
+    &nc::NcLossSurface,
+];
 
 /// The experiment of a name.
 ///

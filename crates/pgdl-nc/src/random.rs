@@ -38,4 +38,9 @@ impl Draws {
         let values: Vec<i64> = (0..count).map(|_| self.0.random_range(0..limit)).collect();
         Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)
     }
+
+    /// `count` places below `limit`, each drawn independently.
+    pub fn places(&mut self, count: usize, limit: usize) -> Vec<usize> {
+        (0..count).map(|_| self.0.random_range(0..limit)).collect()
+    }
 }

@@ -18,6 +18,8 @@ pub struct Snapshots {
     pub gaps: Tensor,
     /// How many steps each learner had done: [B], integers.
     pub steps: Tensor,
+    /// The task of each learner, its place among the tasks: [B], integers.
+    pub tasks: Tensor,
     /// How many others were left out because a number of theirs was infinite or NaN.
     pub left_out: i64,
 }
@@ -56,11 +58,12 @@ impl Snapshots {
 
     /// The snapshots of these moments of one group of learners.
     pub fn of_moments(tasks: &Tasks, moments: &[Moment]) -> Result<Self> {
-        let mut columns: [Vec<Tensor>; 7] = Default::default();
+        let mut columns: [Vec<Tensor>; 8] = Default::default();
         for moment in moments {
             let rows = moment.rows(tasks);
-            let step =
-                Tensor::f_full([tasks.len()], moment.step as i64, (Kind::Int64, rows.train_inputs.device()))?;
+            let integers = (Kind::Int64, rows.train_inputs.device());
+            let step = Tensor::f_full([tasks.len()], moment.step as i64, integers)?;
+            let task = Tensor::f_arange(tasks.len(), integers)?;
             let parts = [
                 rows.train_inputs,
                 rows.train_targets,
@@ -69,6 +72,7 @@ impl Snapshots {
                 rows.test_outputs,
                 moment.gap()?,
                 step,
+                task,
             ];
             for (column, part) in columns.iter_mut().zip(parts) {
                 column.push(part);
@@ -94,7 +98,7 @@ impl Snapshots {
         Ok(snapshots)
     }
 
-    /// Of a bank's columns, in their order; a seventh holds steps.
+    /// Of a bank's columns, in their order; with or without steps and tasks behind them.
     pub(crate) fn from_columns(columns: Vec<Tensor>) -> Result<Self> {
         let mut columns = columns.into_iter();
         let mut next = || columns.next().ok_or_else(|| NcError::shape("snapshots", &[], "six columns"));
@@ -106,11 +110,12 @@ impl Snapshots {
             test_outputs: next()?,
         };
         let gaps = next()?;
-        let steps = match next() {
-            Ok(steps) => steps,
-            Err(_) => Tensor::f_zeros(gaps.size(), (Kind::Int64, gaps.device()))?,
+        let unknown = || Tensor::f_full(gaps.size(), -1, (Kind::Int64, gaps.device()));
+        let (steps, tasks) = match (columns.next(), columns.next()) {
+            (Some(steps), Some(tasks)) => (steps, tasks),
+            _ => (unknown()?, unknown()?),
         };
-        Ok(Self { rows, gaps, steps, left_out: 0 })
+        Ok(Self { rows, gaps, steps, tasks, left_out: 0 })
     }
 
     /// The columns of a bank.

@@ -10,6 +10,7 @@ pub mod external;
 pub mod manual;
 pub mod measures;
 pub mod merge;
+pub mod nc;
 pub mod plugin;
 pub mod predict;
 pub mod report;

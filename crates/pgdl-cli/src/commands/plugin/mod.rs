@@ -88,6 +88,7 @@ fn uses_measures(command: &Command) -> bool {
             | Command::Data(_)
             | Command::Predict(_)
             | Command::Experiment(_)
+            | Command::Nc(_)
             | Command::Doctor
             | Command::Schema
             | Command::Completions { .. }
