@@ -5,6 +5,7 @@ mod composites;
 mod damaged;
 mod executables;
 mod kit;
+mod nc;
 mod plugins;
 mod report;
 mod reproduce;
