@@ -20,10 +20,16 @@ fn main() {
         return;
     }
     let python = std::env::var("PYTHON").ok();
-    println!("batch precision threads | steps/s steps/CPU-s | PyTorch: steps/s steps/CPU-s | CPU time, PyTorch/here");
-    for (batch, precision, threads) in
-        [(64, "float32", 1), (64, "bfloat16", 1), (512, "float32", 1), (512, "bfloat16", 1), (512, "bfloat16", 2)]
-    {
+    println!(
+        "batch precision threads | steps/s steps/CPU-s | PyTorch: steps/s steps/CPU-s | CPU time, PyTorch/here"
+    );
+    for (batch, precision, threads) in [
+        (64, "float32", 1),
+        (64, "bfloat16", 1),
+        (512, "float32", 1),
+        (512, "bfloat16", 1),
+        (512, "bfloat16", 2),
+    ] {
         let (mut here, mut there) = ([0.0; 3], [0.0; 3]);
         for _ in 0..ROUNDS {
             add(&mut here, ours(batch, precision, threads));

@@ -39,6 +39,9 @@ pub struct Description {
     pub left_out: i64,
     /// The last point of its curve.
     pub held_out: Option<Point>,
+    /// What the training began from, where that was no random model: all that it was trained on counts here too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_from: Option<Box<Description>>,
 }
 
 impl Description {
@@ -68,6 +71,7 @@ impl Description {
             snapshots,
             left_out,
             held_out,
+            begun_from: None,
         })
     }
 }

@@ -66,6 +66,8 @@ struct Position {
     left_out: i64,
     running_loss: f64,
     curve: Vec<Point>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun_from: Option<Box<Description>>,
 }
 
 impl MetaTraining {
@@ -108,6 +110,7 @@ impl MetaTraining {
                 left_out: 0,
                 running_loss: 0.0,
                 curve: Vec::new(),
+                begun_from: None,
             },
             held_out,
             recipe,
@@ -116,6 +119,13 @@ impl MetaTraining {
         };
         if training.state_file().exists() {
             training.restore()?;
+        } else if let Some(path) = &training.recipe.start {
+            let start = Checkpoint::read(path, device)?;
+            if *start.model.shape() != training.recipe.model {
+                return Err(NcError::file(path, "it is of another model than the recipe's"));
+            }
+            training.model = start.model;
+            training.position.begun_from = Some(Box::new(start.description));
         }
         Ok(training)
     }
@@ -262,7 +272,7 @@ impl MetaTraining {
         let mut parameters = self.model.parameters().f_empty_like()?;
         parameters.f_copy_(self.model.parameters())?;
         let model = Model::from_parameters(self.recipe.model.clone(), parameters)?;
-        let description = Description::new(
+        let mut description = Description::new(
             self.recipe.clone(),
             self.position.step,
             self.position.episodes,
@@ -270,6 +280,7 @@ impl MetaTraining {
             self.position.left_out,
             self.position.curve.last().copied(),
         )?;
+        description.begun_from = self.position.begun_from.clone();
         Ok(Checkpoint { description, model })
     }
 

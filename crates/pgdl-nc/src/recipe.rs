@@ -23,7 +23,7 @@
 //! ```
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -55,6 +55,10 @@ pub struct Recipe {
     pub seed: u64,
     /// The kind of hypotheses.
     pub form: Form,
+    /// A checkpoint to begin from, instead of random parameters: a path from the folder of whoever trains. It must be of
+    /// the same model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
     /// The model.
     #[serde(default)]
     pub model: Shape,

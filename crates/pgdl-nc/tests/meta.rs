@@ -104,6 +104,27 @@ fn a_checkpoint_is_what_was_trained() {
     assert!(read.description.trained_on.contains("no stored network"));
 }
 
+/// A second training from the first one's end: its first loss is where the first one's was, and its description holds both.
+#[test]
+fn beginning_from_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = run(&mut open(recipe(), &folder.path().join("first")).unwrap()).unwrap();
+    let mut second = recipe();
+    second.start = Some(folder.path().join("first/checkpoint.safetensors"));
+    second.seed = 5;
+    second.meta.steps = 2;
+    second.meta.lr = 1e-6;
+    let trained = run(&mut open(second.clone(), &folder.path().join("second")).unwrap()).unwrap();
+    let moved = (trained.model.parameters() - first.model.parameters()).abs().max().double_value(&[]);
+    assert!(moved > 0.0 && moved < 1e-5, "{moved}");
+    assert_eq!(trained.description.begun_from.as_deref(), Some(&first.description));
+    let again = open(second.clone(), &folder.path().join("second")).unwrap().checkpoint().unwrap();
+    assert_eq!(again.description, trained.description);
+    second.model.width = 16;
+    let error = open(second, &folder.path().join("third")).unwrap_err().to_string();
+    assert!(error.ends_with("it is of another model than the recipe's"), "{error}");
+}
+
 /// Changes the description in a file's header.
 fn reword(path: &Path, from: &str, to: &str) {
     let bytes = fs::read(path).unwrap();
