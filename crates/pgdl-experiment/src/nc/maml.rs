@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::{ExperimentError, Result};
 use crate::estimate::Estimate;
-use crate::experiment::{Experiment, ExperimentInfo};
+use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::model::{self, Trained};
 use crate::nc::observed::{estimate, number};
 use crate::nc::sinusoid::{over_tasks, with_fresh_rows};
@@ -29,8 +29,14 @@ static INFO: ExperimentInfo = ExperimentInfo {
             MAML; 128 tasks",
     full: "a model of the paper's size; 5,000 steps of MAML; 512 tasks",
     data: &[],
-    options: model::OPTIONS,
+    options: OPTIONS,
 };
+
+static OPTIONS: &[OptionInfo] = &[
+    model::OPTIONS[0],
+    model::OPTIONS[1],
+    OptionInfo { name: "maml-steps", doc: "outer steps of MAML, instead of the setting's" },
+];
 
 /// Inner steps of MAML, as in its paper's sinusoids with 10 shots.
 const INNER_STEPS: u64 = 5;
@@ -54,6 +60,7 @@ impl Experiment for NcMaml {
         let trained = model::trained(run)?;
         let recipe = trained.checkpoint.description.recipe.clone();
         let (count, steps) = if run.quick() { (128, 500) } else { (512, 5_000) };
+        let steps = run.option("maml-steps")?.unwrap_or(steps);
         run.expect(5);
         let flat: Vec<f32> = run.cell("initialization", |run| {
             let maml = Maml { steps, batch: 64, lr: 1e-3 };

@@ -10,7 +10,7 @@ use crate::experiment::OptionInfo;
 use crate::run::Run;
 
 /// The options of [`trained`].
-pub const OPTIONS: &[OptionInfo] = &[
+pub const OPTIONS: &[OptionInfo; 2] = &[
     OptionInfo { name: "checkpoint", doc: "a trained model to take instead of training one" },
     OptionInfo { name: "recipe", doc: "the recipe to train the model by, instead of the setting's" },
 ];
