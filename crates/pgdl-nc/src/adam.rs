@@ -11,9 +11,9 @@ const EPSILON: f64 = 1e-8;
 /// The moments of one vector of parameters.
 #[derive(Debug)]
 pub(crate) struct Adam {
-    /// Running mean of gradients: [P].
+    /// Running mean of gradients: `[P]`.
     pub(crate) mean: Tensor,
-    /// Running mean of squared gradients: [P].
+    /// Running mean of squared gradients: `[P]`.
     pub(crate) square: Tensor,
 }
 

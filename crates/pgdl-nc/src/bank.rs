@@ -19,7 +19,7 @@ pub struct Column {
 #[derive(Debug)]
 pub struct Bank {
     columns: Vec<Column>,
-    /// Per column [capacity, …].
+    /// Per column `[capacity, …]`.
     storage: Vec<Tensor>,
     capacity: i64,
     /// How many snapshots ever came in. The next one goes to this number modulo the capacity.
@@ -59,7 +59,7 @@ impl Bank {
         &self.columns
     }
 
-    /// Takes in snapshots: one tensor per column, [count, …].
+    /// Takes in snapshots: one tensor per column, `[count, …]`.
     ///
     /// # Errors
     /// When a tensor is not of its column's shape.
@@ -91,12 +91,12 @@ impl Bank {
         Ok(())
     }
 
-    /// The snapshots at these positions, [count] integers below [`len`](Self::len): one tensor per column.
+    /// The snapshots at these positions, `[count]` integers below [`len`](Self::len): one tensor per column.
     pub fn take(&self, positions: &Tensor) -> Result<Vec<Tensor>> {
         self.storage.iter().map(|storage| Ok(storage.f_index_select(0, positions)?)).collect()
     }
 
-    /// What it holds, per column, as views [len, …], for a file.
+    /// What it holds, per column, as views `[len, …]`, for a file.
     pub(crate) fn contents(&self) -> Result<Vec<(String, Tensor)>> {
         let filled = self.len();
         self.columns

@@ -53,7 +53,7 @@ impl ClosedForm {
         })
     }
 
-    /// h of each task at its own rows: [T, k, 1] to [T, k, 1].
+    /// h of each task at its own rows: `[T, k, 1]` to `[T, k, 1]`.
     pub fn outputs(self, tasks: &Tasks, inputs: &Tensor) -> Result<Tensor> {
         let (known, targets) = (&tasks.train_inputs, &tasks.train_targets);
         let basis = |inputs: &Tensor| -> Result<Tensor> {

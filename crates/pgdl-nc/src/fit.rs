@@ -24,7 +24,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// The fit of estimates to gaps, both [B].
+    /// The fit of estimates to gaps, both `[B]`.
     ///
     /// # Errors
     /// [`NcError::Undefined`] when there is no hypothesis, when all gaps are equal, or a number is not finite.
@@ -138,7 +138,7 @@ impl Observations {
     }
 }
 
-/// NC of any number of hypotheses, [B], without derivatives, in passes of bounded size.
+/// NC of any number of hypotheses, `[B]`, without derivatives, in passes of bounded size.
 pub fn estimate(model: &Ready, rows: &Rows) -> Result<Tensor> {
     tch::no_grad(|| {
         let count = rows.train_inputs.size().first().copied().unwrap_or(0);

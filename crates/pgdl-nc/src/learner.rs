@@ -75,7 +75,7 @@ pub enum Regularizer<'a> {
     L1(f64),
 }
 
-/// The parameters of T learners: per layer weights [T, inputs, outputs] and biases [T, 1, outputs].
+/// The parameters of T learners: per layer weights `[T, inputs, outputs]` and biases `[T, 1, outputs]`.
 pub type Parameters = Vec<Tensor>;
 
 /// T learners before a step, or after the last.
@@ -83,18 +83,18 @@ pub type Parameters = Vec<Tensor>;
 pub struct Moment {
     /// How many steps were done.
     pub step: u64,
-    /// h(X_tr): [T, m, 1].
+    /// h(X_tr): `[T, m, 1]`.
     pub train_outputs: Tensor,
-    /// h(X_te): [T, n, 1].
+    /// h(X_te): `[T, n, 1]`.
     pub test_outputs: Tensor,
-    /// L̂, the mean squared error of the train rows: [T].
+    /// L̂, the mean squared error of the train rows: `[T]`.
     pub train_loss: Tensor,
-    /// The mean squared error of the test rows: [T].
+    /// The mean squared error of the test rows: `[T]`.
     pub test_loss: Tensor,
 }
 
 impl Moment {
-    /// G = L − L̂ with L on the test rows: [T].
+    /// G = L − L̂ with L on the test rows: `[T]`.
     pub fn gap(&self) -> Result<Tensor> {
         Ok(self.test_loss.f_sub(&self.train_loss)?)
     }
@@ -138,7 +138,7 @@ impl Learner {
         Ok(parameters)
     }
 
-    /// h of each learner on its own rows: [T, k, 1] to [T, k, 1].
+    /// h of each learner on its own rows: `[T, k, 1]` to `[T, k, 1]`.
     pub fn outputs(&self, parameters: &[Tensor], inputs: &Tensor) -> Result<Tensor> {
         let mut hidden = inputs.shallow_clone();
         for (layer, pair) in parameters.chunks_exact(2).enumerate() {
@@ -231,7 +231,7 @@ fn moment_of(moment: &Moment) -> Moment {
     }
 }
 
-/// Mean squared error of each task: [T, k, 1] twice to [T].
+/// Mean squared error of each task: `[T, k, 1]` twice to `[T]`.
 pub fn squared_error(outputs: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(outputs.f_sub(targets)?.f_square()?.f_mean_dim([1, 2].as_slice(), false, Kind::Float)?)
 }

@@ -77,7 +77,7 @@ impl Shape {
         layers
     }
 
-    /// Name and shape of each parameter tensor: `<layer>.weight` [outputs, inputs], `<layer>.bias` [outputs].
+    /// Name and shape of each parameter tensor: `<layer>.weight` `[outputs, inputs]`, `<layer>.bias` `[outputs]`.
     pub fn parameters(&self) -> Vec<(String, Vec<i64>)> {
         let mut parameters = Vec::new();
         for (name, inputs, outputs) in self.layers() {
@@ -127,15 +127,15 @@ impl Precision {
 /// What the model sees of B hypotheses: m train rows and n test rows of each, the test rows without targets.
 #[derive(Debug)]
 pub struct Rows {
-    /// X_tr: [B, m, inputs].
+    /// X_tr: `[B, m, inputs]`.
     pub train_inputs: Tensor,
-    /// Y_tr: [B, m, outputs].
+    /// Y_tr: `[B, m, outputs]`.
     pub train_targets: Tensor,
-    /// h(X_tr): [B, m, outputs].
+    /// h(X_tr): `[B, m, outputs]`.
     pub train_outputs: Tensor,
-    /// X_te: [B, n, inputs].
+    /// X_te: `[B, n, inputs]`.
     pub test_inputs: Tensor,
-    /// h(X_te): [B, n, outputs].
+    /// h(X_te): `[B, n, outputs]`.
     pub test_outputs: Tensor,
 }
 
@@ -205,7 +205,7 @@ impl Model {
         &self.shape
     }
 
-    /// All parameters, in the order of [`Shape::parameters`]: [P], 32-bit numbers.
+    /// All parameters, in the order of [`Shape::parameters`]: `[P]`, 32-bit numbers.
     pub fn parameters(&self) -> &Tensor {
         &self.parameters
     }
@@ -252,7 +252,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// NC of each hypothesis: [B], 32-bit numbers.
+    /// NC of each hypothesis: `[B]`, 32-bit numbers.
     ///
     /// # Errors
     /// When the rows are not of the model's shape.
@@ -260,7 +260,7 @@ impl Ready {
         Ok(self.by_test_row(rows)?.f_mean_dim(1, false, Kind::Float)?)
     }
 
-    /// The decoder's number for each test row, whose mean is NC: [B, n], 32-bit numbers.
+    /// The decoder's number for each test row, whose mean is NC: `[B, n]`, 32-bit numbers.
     ///
     /// # Errors
     /// When the rows are not of the model's shape.
@@ -317,7 +317,7 @@ impl Ready {
         Ok(decoded.f_view([batch, test])?.f_to_kind(Kind::Float)?)
     }
 
-    /// The derivative of a number by all parameters, in their order: [P], 32-bit numbers.
+    /// The derivative of a number by all parameters, in their order: `[P]`, 32-bit numbers.
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor> {
         let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
         let flat: Vec<Tensor> = gradients

@@ -33,7 +33,7 @@ impl Draws {
         Ok(Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(device)?)
     }
 
-    /// `count` indices below `limit`, each drawn independently. Shape [count].
+    /// `count` indices below `limit`, each drawn independently. Shape `[count]`.
     pub fn indices(&mut self, count: i64, limit: i64, device: Device) -> Result<Tensor> {
         let values: Vec<i64> = (0..count).map(|_| self.0.random_range(0..limit)).collect();
         Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)

@@ -14,11 +14,11 @@ use crate::task::{Sinusoids, Tasks};
 pub struct Snapshots {
     /// What the model sees.
     pub rows: Rows,
-    /// G = L − L̂: [B].
+    /// G = L − L̂: `[B]`.
     pub gaps: Tensor,
-    /// How many steps each learner had done: [B], integers.
+    /// How many steps each learner had done: `[B]`, integers.
     pub steps: Tensor,
-    /// The task of each learner, its place among the tasks: [B], integers.
+    /// The task of each learner, its place among the tasks: `[B]`, integers.
     pub tasks: Tensor,
     /// How many others were left out because a number of theirs was infinite or NaN.
     pub left_out: i64,

@@ -9,13 +9,13 @@ use crate::random::Draws;
 /// T regression tasks of one size.
 #[derive(Debug)]
 pub struct Tasks {
-    /// X_tr: [T, m, 1].
+    /// X_tr: `[T, m, 1]`.
     pub train_inputs: Tensor,
-    /// Y_tr: [T, m, 1].
+    /// Y_tr: `[T, m, 1]`.
     pub train_targets: Tensor,
-    /// X_te: [T, n, 1].
+    /// X_te: `[T, n, 1]`.
     pub test_inputs: Tensor,
-    /// Y_te, which no learner and no model sees: [T, n, 1].
+    /// Y_te, which no learner and no model sees: `[T, n, 1]`.
     pub test_targets: Tensor,
 }
 

@@ -25,8 +25,8 @@ static INFO: ExperimentInfo = ExperimentInfo {
             row and is penalized all the same.",
     paper: super::PAPER,
     version: 1,
-    quick: "a model of width 128 after 4,000 meta-steps, trained in about 5 minutes where none is given; 256 tasks",
-    full: "a model of the paper's size; 1,024 tasks",
+    quick: "256 tasks; without a checkpoint, a model of width 128 after 4,000 meta-steps, trained in about 5 minutes",
+    full: "1,024 tasks; without a checkpoint, a model of the paper's size, trained for hours",
     data: &[],
     options: model::OPTIONS,
 };

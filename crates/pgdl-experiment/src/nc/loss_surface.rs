@@ -25,8 +25,8 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "The loss surface around converged learners: against the gradient of Neural Complexity the gap still falls.",
     paper: "Lee et al. 2020, with the filter-wise normalization of Li et al. 2018, Visualizing the Loss Landscape (NeurIPS)",
     version: 1,
-    quick: "a model of width 128 after 4,000 meta-steps, trained in about 5 minutes where none is given; 128 tasks",
-    full: "a model of the paper's size; 512 tasks",
+    quick: "128 tasks; without a checkpoint, a model of width 128 after 4,000 meta-steps, trained in about 5 minutes",
+    full: "512 tasks; without a checkpoint, a model of the paper's size, trained for hours",
     data: &[],
     options: model::OPTIONS,
 };
@@ -171,7 +171,7 @@ fn moment(learner: &Learner, parameters: &[Tensor], tasks: &Tasks) -> Result<Mom
     })
 }
 
-/// A direction [T, inputs, outputs] in which every unit's weights have the norm that they have in the network; biases
+/// A direction `[T, inputs, outputs]` in which every unit's weights have the norm that they have in the network; biases
 /// stay.
 fn normalized(part: &Tensor, direction: &Tensor, bias: bool) -> Result<Tensor> {
     if bias {

@@ -25,9 +25,9 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "Neural Complexity as a regularizer of learners that start at random and of learners that start where MAML says.",
     paper: "Lee et al. 2020 with the initialization of Finn, Abbeel & Levine 2017, Model-Agnostic Meta-Learning (ICML)",
     version: 1,
-    quick: "a model of width 128 after 4,000 meta-steps, trained in about 5 minutes where none is given; 500 steps of \
-            MAML; 128 tasks",
-    full: "a model of the paper's size; 5,000 steps of MAML; 512 tasks",
+    quick: "128 tasks, 500 steps of MAML; without a checkpoint, a model of width 128 after 4,000 meta-steps, trained in \
+            about 5 minutes",
+    full: "512 tasks, 5,000 steps of MAML; without a checkpoint, a model of the paper's size, trained for hours",
     data: &[],
     options: OPTIONS,
 };

@@ -22,8 +22,8 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "Neural Complexity of learners that it was not trained on: other activations, learning rates, widths, depths.",
     paper: super::PAPER,
     version: 1,
-    quick: "a model of width 128 after 4,000 meta-steps, trained in about 5 minutes where none is given; 128 tasks",
-    full: "a model of the paper's size; 512 tasks",
+    quick: "128 tasks; without a checkpoint, a model of width 128 after 4,000 meta-steps, trained in about 5 minutes",
+    full: "512 tasks; without a checkpoint, a model of the paper's size, trained for hours",
     data: &[],
     options: model::OPTIONS,
 };

@@ -26,8 +26,8 @@ static INFO: ExperimentInfo = ExperimentInfo {
             regularizer beside others.",
     paper: super::PAPER,
     version: 1,
-    quick: "a model of width 128 after 4,000 meta-steps, trained in about 5 minutes where none is given; 128 tasks",
-    full: "a model of the paper's size; 512 tasks",
+    quick: "128 tasks; without a checkpoint, a model of width 128 after 4,000 meta-steps, trained in about 5 minutes",
+    full: "512 tasks; without a checkpoint, a model of the paper's size, trained for hours",
     data: &[],
     options: model::OPTIONS,
 };
@@ -37,7 +37,7 @@ const SHOWN: usize = 500;
 /// Test rows that neither learner nor model sees.
 const FRESH: i64 = 100;
 /// Weights that penalties choose from.
-const WEIGHTS: [f64; 6] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
+const WEIGHTS: [f64; 8] = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
 
 /// A fit to one kind of learners.
 #[derive(Serialize, Deserialize)]
@@ -248,7 +248,7 @@ fn losses(
     })
 }
 
-/// The mean over tasks, [T], with its interval.
+/// The mean over tasks, `[T]`, with its interval.
 pub(super) fn over_tasks(losses: &Tensor) -> Result<Estimate> {
     let losses: Vec<f64> = Vec::try_from(&losses.f_detach()?.f_to_kind(Kind::Double)?)?;
     Estimate::mean(&losses).ok_or_else(|| crate::error::ExperimentError::failed("a mean over no tasks"))
