@@ -13,7 +13,7 @@ use crate::estimate::Estimate;
 use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::model::{self, Trained};
 use crate::nc::observed::{estimate, number};
-use crate::nc::sinusoid::{over_tasks, with_fresh_rows};
+use crate::nc::sinusoid::{diverged, over_tasks, with_fresh_rows};
 use crate::outcome::Outcome;
 use crate::run::Run;
 
@@ -49,6 +49,8 @@ struct Losses {
     fresh: Estimate,
     /// Of the train rows, after the last step.
     train: Estimate,
+    /// Learners that diverged, and count in no mean.
+    diverged: usize,
 }
 
 impl Experiment for NcMaml {
@@ -87,6 +89,7 @@ impl Experiment for NcMaml {
             number("train_loss", "train loss").with_interval(),
             number("test_loss", "test loss").with_interval(),
             number("fresh_loss", "test loss, other inputs").with_interval(),
+            Column::new("diverged", "diverged"),
         ]);
         let mut figure = Curves {
             title: "Test loss of learners by step".into(),
@@ -106,6 +109,7 @@ impl Experiment for NcMaml {
                     estimate(losses.train),
                     losses.test.last().map_or_else(Cell::empty, |last| estimate(*last)),
                     estimate(losses.fresh),
+                    Cell::count(losses.diverged),
                 ]);
                 let points = losses.test.iter().enumerate().map(|(step, loss)| CurvePoint {
                     x: step as f64,
@@ -158,6 +162,7 @@ fn learned(
     let last = moments.last().ok_or_else(|| ExperimentError::failed("a learner without moments"))?;
     Ok(Losses {
         train: over_tasks(&last.train_loss)?,
+        diverged: diverged(&fresh)?,
         fresh: over_tasks(&fresh)?,
         test: moments.iter().map(|moment| over_tasks(&moment.test_loss)).collect::<Result<_>>()?,
     })

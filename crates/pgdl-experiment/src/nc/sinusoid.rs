@@ -100,9 +100,12 @@ impl Experiment for NcSinusoid {
         let mut of_methods = Vec::new();
         for (name, penalty) in &compared {
             let regularizer = penalty.map_or(Regularizer::None, |(regularizer, _)| regularizer);
-            let found: Losses = run.cell(&format!("{name}: test"), |run| {
-                losses(run, &trained, regularizer, tasks, "comparison")
-            })?;
+            let key = match penalty {
+                Some((_, weight)) => format!("{name}, weight {weight}: test"),
+                None => format!("{name}: test"),
+            };
+            let found: Losses =
+                run.cell(&key, |run| losses(run, &trained, regularizer, tasks, "comparison"))?;
             table.push(vec![
                 Cell::text(name),
                 Cell::maybe(penalty.map(|(_, weight)| weight)),
@@ -248,8 +251,15 @@ fn losses(
     })
 }
 
-/// The mean over tasks, `[T]`, with its interval.
+/// The mean over tasks, `[T]`, with its interval. Learners that diverged are left out; [`diverged`] counts them.
 pub(super) fn over_tasks(losses: &Tensor) -> Result<Estimate> {
+    let mut losses: Vec<f64> = Vec::try_from(&losses.f_detach()?.f_to_kind(Kind::Double)?)?;
+    losses.retain(|loss| loss.is_finite());
+    Estimate::mean(&losses).ok_or_else(|| crate::error::ExperimentError::failed("every learner diverges"))
+}
+
+/// How many of these losses, `[T]`, are infinite or NaN.
+pub(super) fn diverged(losses: &Tensor) -> Result<usize> {
     let losses: Vec<f64> = Vec::try_from(&losses.f_detach()?.f_to_kind(Kind::Double)?)?;
-    Estimate::mean(&losses).ok_or_else(|| crate::error::ExperimentError::failed("a mean over no tasks"))
+    Ok(losses.iter().filter(|loss| !loss.is_finite()).count())
 }
