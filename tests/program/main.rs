@@ -6,6 +6,7 @@ mod damaged;
 mod executables;
 mod kit;
 mod manifests;
+mod nc;
 mod plugins;
 mod privileges;
 mod report;

@@ -69,6 +69,9 @@ pub enum Command {
     Predict(PredictArguments),
     /// Make a page of runs: board, plots, slices, coverage, provenance
     Report(ReportArguments),
+    /// Train, evaluate and look at models of Neural Complexity
+    #[command(subcommand)]
+    Nc(NcCommand),
     /// Carry out an experiment of the literature: table, figures, published values beside the measured ones
     Experiment(ExperimentArguments),
     /// Check the installation: libtorch, devices, folders, data
@@ -430,6 +433,51 @@ pub struct ScoreArguments {
     pub run: RunArguments,
     #[command(flatten)]
     pub output: OutputArguments,
+}
+
+/// `pgdl nc …`
+#[derive(Debug, Subcommand)]
+pub enum NcCommand {
+    /// Train a model from a recipe; resumes where it stopped
+    Train {
+        /// A recipe (TOML)
+        recipe: PathBuf,
+        /// The folder for checkpoint, curve and state [default: the recipe's name in the user's runs folder]
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// Threads [default: one per core]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_WORKERS))]
+        threads: Option<u32>,
+        #[command(flatten)]
+        device: DeviceArguments,
+    },
+    /// Compare a model's estimates with the gaps of held-out tasks, and print the bound that follows
+    Evaluate {
+        /// A checkpoint
+        checkpoint: PathBuf,
+        /// Held-out tasks
+        #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+        tasks: u32,
+        /// Seed of the tasks; not that of the model's training
+        #[arg(long, default_value_t = 0, value_name = "SEED")]
+        seed: u64,
+        /// The bound's slack [default: the smallest that gives a probability of 0.9]
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        epsilon: Option<f64>,
+        /// The chance that the bound does not hold
+        #[arg(long, default_value_t = 0.05, value_name = "NUMBER")]
+        delta: f64,
+        #[command(flatten)]
+        device: DeviceArguments,
+        /// Format of what is printed on standard output
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Print what a checkpoint was trained on and how, as JSON
+    Inspect {
+        /// A checkpoint
+        checkpoint: PathBuf,
+    },
 }
 
 /// `pgdl experiment`

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use pgdl_experiment::ExperimentError;
 use pgdl_measure::{MeasureError, RegistryError};
+use pgdl_nc::NcError;
 use pgdl_network::NetworkError;
 use pgdl_report::ReportError;
 use pgdl_run::RunError;
@@ -95,10 +96,23 @@ impl From<TrainError> for Failure {
     }
 }
 
+impl From<NcError> for Failure {
+    fn from(error: NcError) -> Self {
+        let exit = match error {
+            NcError::Syntax { .. } | NcError::Value { .. } => Exit::Usage,
+            NcError::File { .. } | NcError::OtherRecipe { .. } => Exit::Invalid,
+            NcError::Interrupted { .. } => Exit::Interrupted,
+            _ => Exit::Unexpected,
+        };
+        Failure { exit, hint: error.hint(), message: chain(&error) }
+    }
+}
+
 impl From<ExperimentError> for Failure {
     fn from(error: ExperimentError) -> Self {
         let exit = match error {
             ExperimentError::Measure(error) => return error.into(),
+            ExperimentError::Nc(error) => return error.into(),
             ExperimentError::Network(error) => return error.into(),
             ExperimentError::Report(error) => return error.into(),
             ExperimentError::Train(error) => return error.into(),

@@ -7,6 +7,7 @@ use crate::terminal::Terminal;
 const UNITS: &str = "{bar:24} {pos}/{len} networks  {elapsed} elapsed, {eta} left  {wide_msg}";
 const EVALUATIONS: &str = "{bar:24} {pos}/{len}  {prefix}  {wide_msg}";
 const CELLS: &str = "{bar:24} {pos}/{len} cells  {elapsed} elapsed, {eta} left  {wide_msg}";
+const META_STEPS: &str = "{bar:24} {pos}/{len} meta-steps  {elapsed} elapsed, {eta} left";
 const BYTES: &str = "{bar:24} {bytes}/{total_bytes}  {wide_msg}";
 
 /// A bar over `total` networks, with an estimate of the time left.
@@ -22,6 +23,11 @@ pub fn evaluations(total: u64, terminal: &Terminal) -> ProgressBar {
 /// A bar over the cells of an experiment.
 pub fn cells(terminal: &Terminal) -> ProgressBar {
     bar(Some(0), CELLS, terminal)
+}
+
+/// A bar over the meta-steps of a training.
+pub fn meta_steps(total: u64, terminal: &Terminal) -> ProgressBar {
+    bar(Some(total), META_STEPS, terminal)
 }
 
 /// A bar over bytes.
@@ -46,7 +52,7 @@ fn bar(total: Option<u64>, template: &str, terminal: &Terminal) -> ProgressBar {
 mod tests {
     #[test]
     fn the_templates_are_legal() {
-        for template in [super::UNITS, super::EVALUATIONS, super::CELLS, super::BYTES] {
+        for template in [super::UNITS, super::EVALUATIONS, super::CELLS, super::META_STEPS, super::BYTES] {
             assert!(indicatif::ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -78,6 +78,9 @@ pub enum ExperimentError {
     /// A measure refused.
     #[error(transparent)]
     Measure(#[from] pgdl_measure::MeasureError),
+    /// Neural Complexity refused.
+    #[error(transparent)]
+    Nc(#[from] pgdl_nc::NcError),
     /// A network refused.
     #[error(transparent)]
     Network(#[from] pgdl_network::NetworkError),
@@ -119,6 +122,7 @@ impl ExperimentError {
             Self::OtherRun { .. } => Some("name another folder with --output".to_owned()),
             Self::Damaged { .. } => Some("name another folder with --output, or remove the line".to_owned()),
             Self::Busy { .. } => Some("wait for it, or name another folder with --output".to_owned()),
+            Self::Nc(error) => error.hint(),
             Self::Network(error) => error.hint(),
             Self::Report(error) => error.hint(),
             Self::Zoo(error) => error.hint(),

@@ -41,7 +41,7 @@ pub struct ExperimentInfo {
 }
 
 /// An option of an experiment: `--name VALUE`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct OptionInfo {
     /// Its name, kebab-case.
     pub name: &'static str,

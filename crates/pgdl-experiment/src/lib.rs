@@ -12,6 +12,7 @@ mod experiment;
 mod finite_sample_expressivity;
 mod journal;
 mod llc_deep_linear;
+pub mod nc;
 mod outcome;
 mod random_labels;
 mod run;
@@ -28,6 +29,12 @@ pub static EXPERIMENTS: &[&dyn Experiment] = &[
     &llc_deep_linear::LlcDeepLinear,
     &finite_sample_expressivity::FiniteSampleExpressivity,
     &random_labels::RandomLabels,
+    &nc::NcSinusoid,
+    &nc::NcOutOfDistribution,
+    &nc::NcClosedForm,
+    &nc::NcDatasetSize,
+    &nc::NcMaml,
+    &nc::NcLossSurface,
 ];
 
 /// The experiment of a name.

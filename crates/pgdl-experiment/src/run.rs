@@ -113,6 +113,11 @@ impl Run<'_> {
         &self.settings.output
     }
 
+    /// Becomes true when the user wants to stop: for long cells that watch it themselves.
+    pub fn stop(&self) -> &AtomicBool {
+        self.stop
+    }
+
     /// A seed that depends on the run's seed, the experiment and `purpose` alone.
     pub fn seed(&self, purpose: &str) -> u64 {
         let mut hash = Sha256::new();

@@ -11,6 +11,7 @@ pub mod external;
 pub mod manual;
 pub mod measures;
 pub mod merge;
+pub mod nc;
 pub mod plugin;
 pub mod predict;
 pub mod report;

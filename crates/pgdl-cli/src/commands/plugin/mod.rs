@@ -119,6 +119,7 @@ fn uses_measures(command: &Command) -> bool {
             | Command::Submit(_)
             | Command::Predict(_)
             | Command::Experiment(_)
+            | Command::Nc(_)
             | Command::Doctor
             | Command::Schema
             | Command::Completions { .. }

@@ -1,0 +1,167 @@
+//! `pgdl nc`: train, evaluate and look at models of Neural Complexity.
+
+use std::path::{Path, PathBuf};
+
+use pgdl_nc::learner::Regularizer;
+use pgdl_nc::model::Precision;
+use pgdl_nc::random::Draws;
+use pgdl_nc::snapshots::Snapshots;
+use pgdl_nc::{Bound, Checkpoint, MetaTraining, NcError, Observations, Recipe};
+use pgdl_report::{Cell, Column, Digits, Table};
+use pgdl_run::Interrupt;
+
+use crate::arguments::{DeviceArguments, Format, NcCommand};
+use crate::commands::{choose_device, print_table, wait_passively};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::progress;
+use crate::terminal::Terminal;
+
+/// Runs `pgdl nc …`.
+pub fn run(command: NcCommand, terminal: &Terminal) -> Outcome {
+    match command {
+        NcCommand::Train { recipe, output, threads, device } => {
+            train(&recipe, output, threads, &device, terminal)
+        }
+        NcCommand::Evaluate { checkpoint, tasks, seed, epsilon, delta, device, format } => {
+            let held_out = HeldOut { tasks: i64::from(tasks), seed, epsilon, delta };
+            evaluate(&checkpoint, &held_out, &device, format, terminal)
+        }
+        NcCommand::Inspect { checkpoint } => inspect(&checkpoint, terminal),
+    }
+}
+
+fn train(
+    recipe: &Path,
+    output: Option<PathBuf>,
+    threads: Option<u32>,
+    device: &DeviceArguments,
+    terminal: &Terminal,
+) -> Outcome {
+    wait_passively();
+    let recipe = Recipe::read(recipe)?;
+    let output = match output {
+        Some(folder) => folder,
+        None => pgdl_run::runs_dir()?.join("nc").join(&recipe.name),
+    };
+    let device = choose_device(device, terminal)?;
+    if let Some(threads) = threads {
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    }
+    let interrupt = Interrupt::on_signals(Exit::Interrupted as i32)?;
+    let mut training = MetaTraining::open(recipe, &output, device)?;
+    let total = training.recipe().meta.steps;
+    if training.step() > 0 {
+        terminal.note(format_args!("{}: goes on after meta-step {}", output.display(), training.step()));
+    }
+    let bar = progress::meta_steps(total, terminal);
+    bar.set_position(training.step());
+    bar.reset_eta();
+    let trained = training.run(interrupt.flag(), &mut |point| {
+        bar.set_position(point.step);
+        bar.suspend(|| {
+            terminal.note(format_args!(
+                "meta-step {}: loss {:.4}, R² {:.4}, MAE {:.4}; of learners with NC R² {:.4}, MAE {:.4}",
+                point.step,
+                point.loss,
+                point.plain.r2,
+                point.plain.mae,
+                point.regularized.r2,
+                point.regularized.mae
+            ));
+        });
+    });
+    bar.finish_and_clear();
+    let left_out = training.left_out();
+    if left_out > 0 {
+        terminal.warn(format_args!("{left_out} snapshots with infinite or NaN numbers were left out"));
+    }
+    trained?;
+    terminal.note(format_args!("checkpoint, curve and state: {}", output.display()));
+    Ok(Exit::Ok)
+}
+
+struct HeldOut {
+    tasks: i64,
+    seed: u64,
+    epsilon: Option<f64>,
+    delta: f64,
+}
+
+/// The probability that a bound without a given slack aims at.
+const PROBABILITY: f64 = 0.9;
+
+fn evaluate(
+    checkpoint: &Path,
+    held_out: &HeldOut,
+    device: &DeviceArguments,
+    format: Format,
+    terminal: &Terminal,
+) -> Outcome {
+    wait_passively();
+    let device = choose_device(device, terminal)?;
+    let checkpoint = Checkpoint::read(checkpoint, device)?;
+    let recipe = &checkpoint.description.recipe;
+    if held_out.seed == recipe.seed {
+        let message = format!("seed {} is that of the model's own training", held_out.seed);
+        return Err(Failure::new(Exit::Usage, message).hint("give another --seed"));
+    }
+    let model = checkpoint.model.ready(Precision::Float32, false)?;
+    let number = |key: &str, title: &str| Column::new(key, title).digits(Digits::Significant(4));
+    let mut table = Table::new(vec![
+        Column::new("learners", "learners"),
+        Column::new("moments", "after"),
+        Column::new("count", "hypotheses"),
+        number("r2", "R²").with_interval(),
+        number("mae", "mean abs. error").with_interval(),
+        Column::new("left_out", "left out"),
+    ]);
+    let mut differences = Vec::new();
+    for with in [false, true] {
+        let regularizer = match with {
+            false => Regularizer::None,
+            true => Regularizer::Complexity { model: &model, weight: recipe.meta.lambda },
+        };
+        let tasks = recipe.tasks.draw(held_out.tasks, &mut Draws::new(held_out.seed, "tasks", 0), device)?;
+        let mut draws = Draws::new(held_out.seed, "learners", 0);
+        let snapshots = Snapshots::of_training(&recipe.learner, &tasks, regularizer, &mut draws, device)?;
+        let all = Observations::new(&model, &snapshots)?;
+        let last = all.at_step(recipe.learner.steps);
+        for (moments, observations) in [("every step", &all), ("last step", &last)] {
+            let fit = observations.fit()?;
+            let [r2, mae] = observations.intervals(&mut Draws::new(held_out.seed, "resamples", 0))?;
+            table.push(vec![
+                Cell::text(if with { "with NC" } else { "plain" }),
+                Cell::text(moments),
+                Cell::count(observations.gaps.len()),
+                Cell::number(fit.r2).interval(Some(r2)),
+                Cell::number(fit.mae).interval(Some(mae)),
+                Cell::count(usize::try_from(snapshots.left_out).unwrap_or(0)),
+            ]);
+        }
+        differences.push((if with { "learners with NC" } else { "plain learners" }, last.differences()));
+    }
+    print_table(&table, format, terminal)?;
+    for (learners, differences) in differences {
+        let bound = match held_out.epsilon {
+            Some(epsilon) => Bound::new(&differences, epsilon, held_out.delta),
+            None => Bound::at_probability(&differences, PROBABILITY, held_out.delta),
+        };
+        match bound {
+            Ok(bound) => terminal.note(format_args!(
+                "{learners}, ε = {:.4}, δ = {}, n = {}: P[L ≤ L̂ + NC + ε] ≥ {:.4} ({:.4} of n exceed ε)",
+                bound.epsilon, bound.delta, bound.n, bound.probability, bound.exceeding
+            )),
+            Err(NcError::Undefined(reason)) => terminal.note(format_args!("{learners}: no bound: {reason}")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn inspect(checkpoint: &Path, terminal: &Terminal) -> Outcome {
+    let checkpoint = Checkpoint::read(checkpoint, tch::Device::Cpu)?;
+    let text = serde_json::to_string_pretty(&checkpoint.description)
+        .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
+    terminal.data(&format!("{text}\n"))?;
+    Ok(Exit::Ok)
+}

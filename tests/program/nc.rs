@@ -1,0 +1,112 @@
+//! `pgdl nc`: training, interruption, evaluation, inspection, and what is refused.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Answer, Place};
+
+const RECIPE: &str = r#"
+schema = 1
+name = "tiny"
+seed = 3
+form = "regression"
+[model]
+width = 16
+heads = 2
+[learner]
+hidden = [8]
+[meta]
+steps = 40
+batch = 16
+parallel = 8
+fill = 256
+bank = 2000
+[watch]
+every = 20
+tasks = 16
+save = 10
+"#;
+
+fn place(recipe: &str) -> Place {
+    let place = Place::new();
+    std::fs::write(place.path("recipe.toml"), recipe).unwrap();
+    place
+}
+
+const TRAIN: [&str; 7] = ["nc", "train", "recipe.toml", "--output", "out", "--device", "cpu"];
+
+#[test]
+fn train_evaluate_inspect() {
+    let place = place(RECIPE);
+    let trained = place.run(&TRAIN, 0);
+    assert!(trained.stderr.contains("meta-step 40: loss"), "{}", trained.stderr);
+    let curve = std::fs::read_to_string(place.path("out/curve.csv")).unwrap();
+    assert_eq!(curve.lines().count(), 3);
+    assert!(curve.starts_with("step,loss,lambda,r2,mae,"));
+
+    let inspected = place.run(&["nc", "inspect", "out/checkpoint.safetensors"], 0).json();
+    assert_eq!(inspected["steps"], 40);
+    assert_eq!(inspected["recipe"]["model"]["width"], 16);
+    assert!(inspected["trained_on"].as_str().unwrap().contains("no stored network"));
+
+    let evaluate = ["nc", "evaluate", "out/checkpoint.safetensors", "--device", "cpu", "--tasks", "40"];
+    let evaluated = place.run(&[&evaluate[..], &["--format", "csv", "--epsilon", "50"]].concat(), 0);
+    assert_eq!(evaluated.stdout.lines().count(), 5);
+    // No gap is as large as 50: all that is left is 1 − 2·√(ln(2/0.05)/(2·40)) = 0.5705.
+    let bound = "ε = 50.0000, δ = 0.05, n = 40: P[L ≤ L̂ + NC + ε] ≥ 0.5705 (0.0000 of n exceed ε)";
+    assert_eq!(evaluated.stderr.matches(bound).count(), 2, "{}", evaluated.stderr);
+    let own = place.run(&[&evaluate[..], &["--seed", "3"]].concat(), 2);
+    assert!(own.stderr.contains("that of the model's own training"));
+}
+
+/// The same recipe goes on after a signal, and the files are those of a training in one go.
+#[test]
+fn interrupted() {
+    let long = RECIPE.replace("steps = 40", "steps = 1500");
+    let place = place(&long);
+    let mut child = place.pgdl(&TRAIN).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while !place.path("out/state.safetensors").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no state is kept");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // SAFETY: a signal to a child of ours that was not waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGINT) }, 0);
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    let went_on = place.run(&TRAIN, 0);
+    assert!(went_on.stderr.contains("goes on after meta-step"), "{}", went_on.stderr);
+    let mut whole = TRAIN;
+    whole[4] = "whole";
+    place.run(&whole, 0);
+    for name in ["state.safetensors", "checkpoint.safetensors", "curve.csv"] {
+        let read = |folder: &str| std::fs::read(place.path(folder).join(name)).unwrap();
+        assert!(read("out") == read("whole"), "{name} differs");
+    }
+}
+
+#[test]
+fn refused() {
+    let refuse = |recipe: &str, exit: i32, signs: &[&str]| {
+        let place = place(recipe);
+        let answer: Answer = place.run(&TRAIN, exit);
+        for sign in signs.iter().chain(&["error: "]) {
+            assert!(answer.stderr.contains(sign), "{sign} in:\n{}", answer.stderr);
+        }
+    };
+    refuse(&RECIPE.replace("heads = 2", "heads = 3"), 2, &["model.heads is 3", "a divisor of model.width"]);
+    refuse(&RECIPE.replace("batch", "bach"), 2, &["recipe.toml", "unknown field `bach`"]);
+    refuse(
+        &RECIPE.replace("hidden = [8]", "hidden = [8]\nlr = 1e30"),
+        1,
+        &["the learners diverge", "hint: lower"],
+    );
+
+    let place = place(RECIPE);
+    place.run(&TRAIN, 0);
+    std::fs::write(place.path("recipe.toml"), RECIPE.replace("seed = 3", "seed = 4")).unwrap();
+    let other = place.run(&TRAIN, 6);
+    assert!(other.stderr.contains("another recipe") && other.stderr.contains("hint: give another output"));
+    let state = place.run(&["nc", "inspect", "out/state.safetensors"], 6);
+    assert!(state.stderr.contains("it is a state, but a checkpoint is wanted"));
+    let text = place.run(&["nc", "inspect", "recipe.toml"], 6);
+    assert!(text.stderr.contains("no whole safetensors file"));
+}
