@@ -61,7 +61,7 @@ fn train_evaluate_inspect() {
 /// The same recipe goes on after a signal, and the files are those of a training in one go.
 #[test]
 fn interrupted() {
-    let long = RECIPE.replace("steps = 40", "steps = 1500");
+    let long = RECIPE.replace("steps = 40", "steps = 400");
     let place = place(&long);
     let mut child = place.pgdl(&TRAIN).stderr(std::process::Stdio::null()).spawn().unwrap();
     let start = Instant::now();
