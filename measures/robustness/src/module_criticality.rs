@@ -40,7 +40,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Chatterji, Neyshabur, Sedghi 2020, The Intriguing Role of Module Criticality in the Generalization of Deep Networks, \
             Definition 3.1",
     needs: &[Need::Labels, Need::InitialWeights],
-    cost: "about 100 · L · m/n F at most, m = 500, of which only what follows the layer is computed; much less where layers can go \
+    cost: "about 130 · L · m/n F, m = 500, of which only what follows the layer is computed; much less where layers can go \
            all the way back",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
