@@ -7,11 +7,11 @@
 //!     seed = 1
 //!     form = "regression"
 //!
-//!     `[model]`                    # every table may be left out: its defaults are the paper's
+//!     [model]                    # every table may be left out: its defaults are the paper's
 //!     width = 32
 //!     heads = 4
 //!
-//!     `[meta]`
+//!     [meta]
 //!     steps = 100
 //!     batch = 16
 //!     fill = 2000
