@@ -1,12 +1,12 @@
 //! The rise of the loss one adaptive step along its gradient.
 
-use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::tch::Kind;
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
-    Parameters, Perturbed, Probe, RegistryError,
+    Parameters, Probe, RegistryError,
 };
 
-use crate::loss::{FoldedGradient, mean_loss_at};
+use crate::one_step::rise;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -59,26 +59,11 @@ impl Measure for Asam {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let moved = Perturbed::folded(probe)?;
-        let gradient = probe.get(&FoldedGradient)?;
         // T = |w| + 0.01, the paper's stabilizer.
-        let scale = moved.center().f_to_kind(Kind::Double)?.f_abs()?.f_add_scalar(0.01)?;
-        let direction = gradient.f_mul(&scale)?;
-        let length = direction.f_dot(&direction)?.f_double_value(&[])?.sqrt();
-        if length == 0.0 {
-            return MeasureError::undefined("the gradient of the loss is exactly zero: it points nowhere");
-        }
-        let step = direction.f_mul(&scale)?.f_mul_scalar(self.radius / length)?;
-        let vector: Tensor = moved.center().f_add(&step.f_to_kind(probe.kind())?)?;
-        let before = mean_loss_at(probe, &moved, moved.center())?;
-        let after = mean_loss_at(probe, &moved, &vector)?;
-        if !(after - before).is_finite() {
-            return MeasureError::undefined(format!(
-                "the loss is {before} before the step and {after} after it"
-            ));
-        }
-        Ok(Measured::value(after - before)
-            .with_detail("gradient_norm", gradient.f_norm()?.f_to_kind(Kind::Double)?.f_double_value(&[])?)
-            .with_detail("loss_after_the_step", after))
+        rise(
+            probe,
+            self.radius,
+            Some(|weights| Ok(weights.f_to_kind(Kind::Double)?.f_abs()?.f_add_scalar(0.01)?)),
+        )
     }
 }

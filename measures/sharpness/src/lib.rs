@@ -11,6 +11,7 @@ pub mod hessian_trace;
 mod lanczos;
 mod loss;
 pub mod minimum_sharpness;
+mod one_step;
 pub mod relative_flatness;
 pub mod sam;
 pub mod sharpness;
