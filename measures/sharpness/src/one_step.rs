@@ -5,16 +5,15 @@ use pgdl_measure::{MeasureError, Measured, Perturbed, Probe};
 
 use crate::loss::{FoldedGradient, mean_loss_at};
 
+/// Makes one vector `[P]` from another.
+pub(crate) type Elementwise = fn(&Tensor) -> Result<Tensor, MeasureError>;
+
 /// L(w + ρ T² g / ‖T g‖₂) − L(w), with g = ∇L(w). `scale` makes the diagonal of T, `[P]`, f64, from the weights `[P]`; T is the
 /// identity without it.
 ///
 /// # Errors
 /// The gradient is exactly zero, or a loss is not finite: undefined.
-pub(crate) fn rise(
-    probe: &Probe,
-    radius: f64,
-    scale: Option<fn(&Tensor) -> Result<Tensor, MeasureError>>,
-) -> Result<Measured, MeasureError> {
+pub(crate) fn rise(probe: &Probe, radius: f64, scale: Option<Elementwise>) -> Result<Measured, MeasureError> {
     let moved = Perturbed::folded(probe)?;
     let gradient = probe.get(&FoldedGradient)?;
     let scale = scale.map(|scale| scale(moved.center())).transpose()?;
