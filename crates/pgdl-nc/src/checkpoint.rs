@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::files;
 use crate::meta::{Header, Point};
 use crate::model::Model;
-use crate::recipe::Recipe;
+use crate::recipe::{Form, Recipe};
 
 /// The version of the form that is written and read.
 const SCHEMA: u32 = 1;
@@ -53,12 +53,10 @@ impl Description {
         left_out: i64,
         held_out: Option<Point>,
     ) -> Result<Self> {
-        let tasks = &recipe.tasks;
-        let trained_on = format!(
-            "drawn tasks y = A·sin(x + b), A in {:?}, b in {:?}, x in {:?}, {} train and {} test rows; no data set \
-             and no stored network",
-            tasks.amplitude, tasks.phase, tasks.input, tasks.train, tasks.test
-        );
+        let trained_on = match recipe.form {
+            Form::Regression => recipe.regression()?.0.in_words(),
+            Form::Classification => recipe.classification()?.0.in_words(),
+        };
         Ok(Self {
             schema: SCHEMA,
             kind: "checkpoint".into(),

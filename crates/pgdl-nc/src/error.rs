@@ -91,6 +91,9 @@ pub enum NcError {
     /// A number that has no value: the reason.
     #[error("undefined: {0}")]
     Undefined(String),
+    /// Data that cannot be had.
+    #[error(transparent)]
+    Data(#[from] pgdl_zoo::ZooError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -145,14 +145,7 @@ pub fn estimate(model: &Ready, rows: &Rows) -> Result<Tensor> {
         let mut estimates = Vec::new();
         for start in (0..count).step_by(BATCH as usize) {
             let size = BATCH.min(count - start);
-            let part = |tensor: &Tensor| tensor.f_narrow(0, start, size);
-            estimates.push(model.complexity(&Rows {
-                train_inputs: part(&rows.train_inputs)?,
-                train_targets: part(&rows.train_targets)?,
-                train_outputs: part(&rows.train_outputs)?,
-                test_inputs: part(&rows.test_inputs)?,
-                test_outputs: part(&rows.test_outputs)?,
-            })?);
+            estimates.push(model.complexity(&rows.narrow(start, size)?)?);
         }
         Ok(Tensor::f_cat(&estimates, 0)?)
     })

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{NcError, Result};
-use crate::model::{Ready, Rows};
+use crate::model::{Ready, Rows, Source};
 use crate::random::Draws;
 use crate::task::Tasks;
 
@@ -26,7 +26,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    fn apply(self, input: &Tensor) -> Result<Tensor> {
+    pub(crate) fn apply(self, input: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Relu => input.f_relu()?,
             Self::LeakyRelu => input.f_leaky_relu()?,
@@ -102,6 +102,8 @@ impl Moment {
     /// What the model sees of the learners.
     pub fn rows(&self, tasks: &Tasks) -> Rows {
         Rows {
+            source: Source::Inputs,
+            train_losses: None,
             train_inputs: tasks.train_inputs.shallow_clone(),
             train_targets: tasks.train_targets.shallow_clone(),
             train_outputs: self.train_outputs.shallow_clone(),

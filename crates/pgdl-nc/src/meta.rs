@@ -13,11 +13,12 @@ use crate::checkpoint::{Checkpoint, Description};
 use crate::error::{NcError, Result};
 use crate::files;
 use crate::fit::{Fit, estimate};
+use crate::hypotheses::{Half, Hypotheses};
 use crate::learner::Regularizer;
 use crate::model::{Model, Precision};
 use crate::random::Draws;
 use crate::recipe::Recipe;
-use crate::snapshots::{Snapshots, columns};
+use crate::snapshots::Snapshots;
 
 /// The version of a kept state.
 const STATE: u32 = 1;
@@ -50,6 +51,7 @@ pub struct MetaTraining {
     adam: Adam,
     bank: Bank,
     position: Position,
+    hypotheses: Hypotheses,
     held_out: Snapshots,
 }
 
@@ -83,15 +85,9 @@ impl MetaTraining {
         recipe.check()?;
         fs::create_dir_all(folder).map_err(|source| NcError::io(folder, source))?;
         claim(&recipe, folder)?;
-        let tasks = recipe.tasks.draw(
-            recipe.watch.tasks,
-            &mut Draws::new(recipe.seed, "held-out tasks", 0),
-            device,
-        )?;
-        let mut draws = Draws::new(recipe.seed, "held-out learners", 0);
-        let held_out =
-            Snapshots::of_training(&recipe.learner, &tasks, Regularizer::None, &mut draws, device)?;
-        let bank = Bank::new(columns(&recipe.model, &recipe.tasks), recipe.meta.bank, device)?;
+        let hypotheses = Hypotheses::of(&recipe, device, &mut |_| {})?;
+        let held_out = held_out(&hypotheses, &recipe, Regularizer::None)?;
+        let bank = Bank::new(hypotheses.columns(&recipe.model), recipe.meta.bank, device)?;
         let mut training = Self {
             model: Model::initialize(
                 recipe.model.clone(),
@@ -112,6 +108,7 @@ impl MetaTraining {
                 curve: Vec::new(),
                 begun_from: None,
             },
+            hypotheses,
             held_out,
             recipe,
             folder: folder.to_path_buf(),
@@ -196,20 +193,19 @@ impl MetaTraining {
     fn episode(&mut self, weight: f64) -> Result<()> {
         let episode = self.position.episodes;
         let mut draws = Draws::new(self.recipe.seed, "episode", episode);
-        let tasks = self.recipe.tasks.draw(self.recipe.meta.parallel, &mut draws, self.device)?;
+        let tasks = self.hypotheses.draw(Half::Training, self.recipe.meta.parallel, &mut draws)?;
         let model = self.model.ready(self.recipe.meta.precision, false)?;
         let regularizer = match weight {
             0.0 => Regularizer::None,
             weight => Regularizer::Complexity { model: &model, weight },
         };
-        let snapshots =
-            Snapshots::of_training(&self.recipe.learner, &tasks, regularizer, &mut draws, self.device)?;
+        let snapshots = self.hypotheses.learn(&tasks, regularizer, &mut draws)?;
         self.position.episodes += 1;
         self.position.left_out += snapshots.left_out;
         if snapshots.is_empty() {
             return Err(NcError::LearnersDiverged { episode, snapshots: snapshots.left_out });
         }
-        self.bank.push(&snapshots.into_columns())
+        self.bank.push(&self.hypotheses.into_columns(snapshots)?)
     }
 
     /// One batch from the bank, one step of Adam.
@@ -223,7 +219,7 @@ impl MetaTraining {
         let meta = &self.recipe.meta;
         let positions =
             Draws::new(self.recipe.seed, "batch", step).indices(meta.batch, self.bank.len(), self.device)?;
-        let batch = Snapshots::from_columns(self.bank.take(&positions)?)?;
+        let batch = self.hypotheses.of_columns(&self.recipe.model, self.bank.take(&positions)?)?;
         let ready = self.model.ready(meta.precision, true)?;
         let estimates = ready.complexity(&batch.rows)?;
         let loss = estimates.f_huber_loss(&batch.gaps, Reduction::Mean, meta.huber)?;
@@ -243,21 +239,14 @@ impl MetaTraining {
     fn measure(&self) -> Result<Point> {
         let model = self.model.ready(Precision::Float32, false)?;
         let plain = Fit::new(&estimate(&model, &self.held_out.rows)?, &self.held_out.gaps)?;
-        let seed = self.recipe.seed;
-        let tasks = self.recipe.tasks.draw(
-            self.recipe.watch.tasks,
-            &mut Draws::new(seed, "held-out tasks", 0),
-            self.device,
-        )?;
-        let regularizer = Regularizer::Complexity { model: &model, weight: self.recipe.meta.lambda };
-        let with = Snapshots::of_training(
-            &self.recipe.learner,
-            &tasks,
-            regularizer,
-            &mut Draws::new(seed, "held-out learners", 0),
-            self.device,
-        )?;
-        let regularized = Fit::new(&estimate(&model, &with.rows)?, &with.gaps)?;
+        let regularized = match self.recipe.meta.lambda {
+            0.0 => plain,
+            weight => {
+                let regularizer = Regularizer::Complexity { model: &model, weight };
+                let with = held_out(&self.hypotheses, &self.recipe, regularizer)?;
+                Fit::new(&estimate(&model, &with.rows)?, &with.gaps)?
+            }
+        };
         Ok(Point {
             step: self.position.step,
             loss: self.position.running_loss,
@@ -346,6 +335,13 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// Learners of held-out tasks, always the same ones.
+fn held_out(hypotheses: &Hypotheses, recipe: &Recipe, regularizer: Regularizer) -> Result<Snapshots> {
+    let tasks = &mut Draws::new(recipe.seed, "held-out tasks", 0);
+    let learners = &mut Draws::new(recipe.seed, "held-out learners", 0);
+    hypotheses.held_out(recipe.watch.tasks, regularizer, tasks, learners)
 }
 
 /// Makes `folder` this recipe's.

@@ -39,6 +39,16 @@ impl Draws {
         Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)
     }
 
+    /// A number in [0, 1).
+    pub fn fraction(&mut self) -> f64 {
+        self.0.random::<f64>()
+    }
+
+    /// `count` different places below `limit`, in random order.
+    pub fn distinct(&mut self, count: usize, limit: usize) -> Vec<usize> {
+        rand::seq::index::sample(&mut self.0, limit, count.min(limit)).into_vec()
+    }
+
     /// `count` places below `limit`, each drawn independently.
     pub fn places(&mut self, count: usize, limit: usize) -> Vec<usize> {
         (0..count).map(|_| self.0.random_range(0..limit)).collect()

@@ -17,8 +17,9 @@
 //!     fill = 2000
 //!     bank = 4000
 //! "#)?;
-//! assert_eq!(recipe.learner.steps, 16);
-//! assert_eq!(recipe.tasks.train, 10);
+//! let (tasks, learner) = recipe.regression()?;
+//! assert_eq!(learner.steps, 16);
+//! assert_eq!(tasks.train, 10);
 //! # Ok::<(), pgdl_nc::NcError>(())
 //! ```
 
@@ -29,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{NcError, Result};
+use crate::classifier::Classifier;
+use crate::images::Images;
 use crate::learner::Learner;
 use crate::model::{Precision, Shape};
 use crate::task::Sinusoids;
@@ -42,6 +45,8 @@ const SCHEMA: u32 = 1;
 pub enum Form {
     /// Hypotheses whose outputs are numbers.
     Regression,
+    /// Hypotheses whose outputs are probabilities of classes, on images.
+    Classification,
 }
 
 /// A checked recipe. Equal recipes have equal [`digest`](Self::digest)s, whatever the layout and comments of their files.
@@ -62,12 +67,18 @@ pub struct Recipe {
     /// The model.
     #[serde(default)]
     pub model: Shape,
-    /// The tasks it is trained on.
-    #[serde(default)]
-    pub tasks: Sinusoids,
-    /// The learners it is trained on.
-    #[serde(default)]
-    pub learner: Learner,
+    /// The tasks it is trained on, of form regression; their defaults where nothing is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Sinusoids>,
+    /// The learners it is trained on, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learner: Option<Learner>,
+    /// The tasks it is trained on, of form classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
+    /// The learners it is trained on, likewise; their defaults where nothing is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<Classifier>,
     /// How it is trained.
     #[serde(default)]
     pub meta: Meta,
@@ -178,10 +189,19 @@ impl Recipe {
     }
 
     fn parse_as(text: &str, path: &Path) -> Result<Self> {
-        let recipe: Self = toml::from_str(text).map_err(|error| NcError::Syntax {
+        let mut recipe: Self = toml::from_str(text).map_err(|error| NcError::Syntax {
             path: path.to_path_buf(),
             message: error.to_string().trim_end().to_string(),
         })?;
+        match recipe.form {
+            Form::Regression => {
+                recipe.tasks.get_or_insert_default();
+                recipe.learner.get_or_insert_default();
+            }
+            Form::Classification => {
+                recipe.classifier.get_or_insert_default();
+            }
+        }
         recipe.check()?;
         Ok(recipe)
     }
@@ -199,13 +219,26 @@ impl Recipe {
             return Err(NcError::value("name", &self.name, "snake_case"));
         }
         self.model.check()?;
-        if (self.model.inputs, self.model.outputs) != (1, 1) {
+        let (inputs, outputs, moments) = match self.form {
+            Form::Regression => {
+                let (tasks, learner) = self.regression()?;
+                tasks.check()?;
+                learner.check()?;
+                (1, 1, learner.steps)
+            }
+            Form::Classification => {
+                let (images, classifier) = self.classification()?;
+                images.check()?;
+                classifier.check()?;
+                (images.view.numbers(), images.classes, classifier.moments())
+            }
+        };
+        if (self.model.inputs, self.model.outputs) != (inputs, outputs) {
             let found = format!("{} → {}", self.model.inputs, self.model.outputs);
-            return Err(NcError::value("model.inputs → model.outputs", found, "1 → 1, as of sinusoids"));
+            let allowed = format!("{inputs} → {outputs}, as of the tasks");
+            return Err(NcError::value("model.inputs → model.outputs", found, allowed));
         }
-        self.tasks.check()?;
-        self.learner.check()?;
-        self.meta.check(self.learner.steps)?;
+        self.meta.check(moments)?;
         for (key, value) in
             [("every", self.watch.every), ("tasks", self.watch.tasks as u64), ("save", self.watch.save)]
         {
@@ -214,6 +247,44 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+
+    /// Tasks and learners of form regression.
+    ///
+    /// # Errors
+    /// When the recipe is of another form, or also has tables of another.
+    pub fn regression(&self) -> Result<(&Sinusoids, &Learner)> {
+        match (self.form, &self.tasks, &self.learner, &self.images, &self.classifier) {
+            (Form::Regression, Some(tasks), Some(learner), None, None) => Ok((tasks, learner)),
+            _ => Err(self.other_form("regression, with tables [tasks] and [learner] alone")),
+        }
+    }
+
+    /// Tasks and learners of form classification.
+    ///
+    /// # Errors
+    /// As of [`regression`](Self::regression).
+    pub fn classification(&self) -> Result<(&Images, &Classifier)> {
+        match (self.form, &self.tasks, &self.learner, &self.images, &self.classifier) {
+            (Form::Classification, None, None, Some(images), Some(classifier)) => Ok((images, classifier)),
+            _ => Err(self.other_form("classification, with a table [images] (and [classifier]) alone")),
+        }
+    }
+
+    fn other_form(&self, allowed: &str) -> NcError {
+        let form = match self.form {
+            Form::Regression => "regression",
+            Form::Classification => "classification",
+        };
+        let tables = [
+            ("tasks", self.tasks.is_some()),
+            ("learner", self.learner.is_some()),
+            ("images", self.images.is_some()),
+            ("classifier", self.classifier.is_some()),
+        ];
+        let given: Vec<String> =
+            tables.iter().filter(|table| table.1).map(|table| format!("[{}]", table.0)).collect();
+        NcError::value("form", format!("{form}, with {}", given.join(" ")), allowed)
     }
 
     /// SHA-256, in hexadecimal, of all that determines the model.

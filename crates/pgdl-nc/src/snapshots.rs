@@ -2,12 +2,11 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::bank::Column;
 use crate::error::{NcError, Result};
 use crate::learner::{Learner, Moment, Regularizer};
-use crate::model::{Rows, Shape};
+use crate::model::{Rows, Source};
 use crate::random::Draws;
-use crate::task::{Sinusoids, Tasks};
+use crate::task::Tasks;
 
 /// Learners at moments of their training, every number finite.
 #[derive(Debug)]
@@ -22,19 +21,6 @@ pub struct Snapshots {
     pub tasks: Tensor,
     /// How many others were left out because a number of theirs was infinite or NaN.
     pub left_out: i64,
-}
-
-/// The columns of a bank of snapshots.
-pub(crate) fn columns(shape: &Shape, tasks: &Sinusoids) -> Vec<Column> {
-    let column = |name, shape: &[i64]| Column { name, shape: shape.to_vec(), kind: Kind::Float };
-    vec![
-        column("train_inputs", &[tasks.train, shape.inputs]),
-        column("train_targets", &[tasks.train, shape.outputs]),
-        column("train_outputs", &[tasks.train, shape.outputs]),
-        column("test_inputs", &[tasks.test, shape.inputs]),
-        column("test_outputs", &[tasks.test, shape.outputs]),
-        column("gap", &[]),
-    ]
 }
 
 impl Snapshots {
@@ -58,21 +44,33 @@ impl Snapshots {
 
     /// The snapshots of these moments of one group of learners.
     pub fn of_moments(tasks: &Tasks, moments: &[Moment]) -> Result<Self> {
-        let mut columns: [Vec<Tensor>; 8] = Default::default();
-        for moment in moments {
-            let rows = moment.rows(tasks);
-            let integers = (Kind::Int64, rows.train_inputs.device());
-            let step = Tensor::f_full([tasks.len()], moment.step as i64, integers)?;
-            let task = Tensor::f_arange(tasks.len(), integers)?;
+        let parts = moments.iter().map(|moment| Ok((moment.step, moment.rows(tasks), moment.gap()?)));
+        Self::joined(parts.collect::<Result<_>>()?)
+    }
+
+    /// The snapshots of moments: steps done, what the model sees of T learners, and their gaps `[T]`.
+    pub(crate) fn joined(moments: Vec<(u64, Rows, Tensor)>) -> Result<Self> {
+        let mut source = Source::default();
+        let mut columns: [Vec<Tensor>; 9] = Default::default();
+        for (step, rows, gaps) in moments {
+            let count = gaps.size()[0];
+            let integers = (Kind::Int64, gaps.device());
+            let losses = match rows.train_losses {
+                Some(losses) => losses,
+                // No column may be missing: there are no losses, of no row.
+                None => Tensor::f_empty([count, 0], (Kind::Float, gaps.device()))?,
+            };
+            source = rows.source;
             let parts = [
                 rows.train_inputs,
                 rows.train_targets,
                 rows.train_outputs,
                 rows.test_inputs,
                 rows.test_outputs,
-                moment.gap()?,
-                step,
-                task,
+                gaps,
+                losses,
+                Tensor::f_full([count], step as i64, integers)?,
+                Tensor::f_arange(count, integers)?,
             ];
             for (column, part) in columns.iter_mut().zip(parts) {
                 column.push(part);
@@ -82,8 +80,8 @@ impl Snapshots {
             columns.iter().map(|parts| Ok(Tensor::f_cat(parts, 0)?)).collect::<Result<_>>()?;
         let total = joined[5].size()[0];
         let mut finite = joined[5].f_isfinite()?;
-        for outputs in [&joined[2], &joined[4]] {
-            let all = outputs.f_isfinite()?.f_reshape([total, -1])?.f_all_dim(1, false)?;
+        for numbers in [&joined[2], &joined[4], &joined[6]] {
+            let all = numbers.f_isfinite()?.f_reshape([total, -1])?.f_all_dim(1, false)?;
             finite = finite.f_logical_and(&all)?;
         }
         let kept = finite.f_nonzero()?.f_reshape([-1])?;
@@ -94,34 +92,69 @@ impl Snapshots {
             joined.iter().map(|column| column.f_index_select(0, &kept)).collect::<Result<_, _>>()?
         };
         let mut snapshots = Self::from_columns(joined)?;
+        snapshots.rows.source = source;
         snapshots.left_out = total - count;
         Ok(snapshots)
     }
 
-    /// Of a bank's columns, in their order; with or without steps and tasks behind them.
+    /// Groups of snapshots as one; the tasks of each group are `tasks` more than those of the one before.
+    pub(crate) fn concatenated(groups: Vec<Self>, tasks: i64) -> Result<Self> {
+        let mut left_out = 0;
+        let mut source = Source::default();
+        let mut columns: Vec<Vec<Tensor>> = Vec::new();
+        for (number, group) in groups.into_iter().enumerate() {
+            left_out += group.left_out;
+            let numbered = group.tasks.f_add_scalar(tasks * number as i64)?;
+            let (kinds, steps) = ((Kind::Float, group.gaps.device()), group.steps);
+            let Rows { train_losses, .. } = group.rows;
+            source = group.rows.source;
+            let losses = match train_losses {
+                Some(losses) => losses,
+                None => Tensor::f_empty([group.gaps.size()[0], 0], kinds)?,
+            };
+            let parts = [
+                group.rows.train_inputs,
+                group.rows.train_targets,
+                group.rows.train_outputs,
+                group.rows.test_inputs,
+                group.rows.test_outputs,
+                group.gaps,
+                losses,
+                steps,
+                numbered,
+            ];
+            columns.resize_with(parts.len(), Vec::new);
+            columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+        }
+        let joined = columns.iter().map(|parts| Tensor::f_cat(parts, 0)).collect::<Result<_, _>>()?;
+        let mut snapshots = Self::from_columns(joined)?;
+        snapshots.rows.source = source;
+        snapshots.left_out = left_out;
+        Ok(snapshots)
+    }
+
+    /// Of a bank's columns, in their order; with or without losses, and with or without steps and tasks behind them.
     pub(crate) fn from_columns(columns: Vec<Tensor>) -> Result<Self> {
         let mut columns = columns.into_iter();
         let mut next = || columns.next().ok_or_else(|| NcError::shape("snapshots", &[], "six columns"));
-        let rows = Rows {
-            train_inputs: next()?,
-            train_targets: next()?,
-            train_outputs: next()?,
-            test_inputs: next()?,
-            test_outputs: next()?,
-        };
-        let gaps = next()?;
+        let [train_inputs, train_targets, train_outputs] = [next()?, next()?, next()?];
+        let [test_inputs, test_outputs, gaps] = [next()?, next()?, next()?];
+        let train_losses = columns.next().filter(|losses| losses.numel() > 0);
         let unknown = || Tensor::f_full(gaps.size(), -1, (Kind::Int64, gaps.device()));
         let (steps, tasks) = match (columns.next(), columns.next()) {
             (Some(steps), Some(tasks)) => (steps, tasks),
             _ => (unknown()?, unknown()?),
         };
+        let rows = Rows {
+            source: Source::default(),
+            train_losses,
+            train_inputs,
+            train_targets,
+            train_outputs,
+            test_inputs,
+            test_outputs,
+        };
         Ok(Self { rows, gaps, steps, tasks, left_out: 0 })
-    }
-
-    /// The columns of a bank.
-    pub(crate) fn into_columns(self) -> Vec<Tensor> {
-        let Rows { train_inputs, train_targets, train_outputs, test_inputs, test_outputs } = self.rows;
-        vec![train_inputs, train_targets, train_outputs, test_inputs, test_outputs, self.gaps]
     }
 
     /// How many there are.

@@ -75,6 +75,15 @@ impl Sinusoids {
         Ok(())
     }
 
+    /// What a model of these tasks was trained on, in words.
+    pub(crate) fn in_words(&self) -> String {
+        format!(
+            "drawn tasks y = A·sin(x + b), A in {:?}, b in {:?}, x in {:?}, {} train and {} test rows; no data set \
+             and no stored network",
+            self.amplitude, self.phase, self.input, self.train, self.test
+        )
+    }
+
     /// Draws tasks.
     pub fn draw(&self, count: i64, draws: &mut Draws, device: Device) -> Result<Tasks> {
         let mut one = |range: [f64; 2]| draws.uniform(&[count, 1, 1], range[0], range[1], device);

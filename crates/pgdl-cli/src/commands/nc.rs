@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use pgdl_nc::learner::Regularizer;
 use pgdl_nc::model::Precision;
 use pgdl_nc::random::Draws;
-use pgdl_nc::snapshots::Snapshots;
-use pgdl_nc::{Bound, Checkpoint, MetaTraining, NcError, Observations, Recipe};
+use pgdl_nc::{Bound, Checkpoint, Hypotheses, MetaTraining, NcError, Observations, Recipe};
 use pgdl_report::{Cell, Column, Digits, Table};
 use pgdl_run::Interrupt;
 
@@ -106,6 +105,7 @@ fn evaluate(
         return Err(Failure::new(Exit::Usage, message).hint("give another --seed"));
     }
     let model = checkpoint.model.ready(Precision::Float32, false)?;
+    let hypotheses = Hypotheses::of(recipe, device, &mut |_| {})?;
     let number = |key: &str, title: &str| Column::new(key, title).digits(Digits::Significant(4));
     let mut table = Table::new(vec![
         Column::new("learners", "learners"),
@@ -121,11 +121,14 @@ fn evaluate(
             false => Regularizer::None,
             true => Regularizer::Complexity { model: &model, weight: recipe.meta.lambda },
         };
-        let tasks = recipe.tasks.draw(held_out.tasks, &mut Draws::new(held_out.seed, "tasks", 0), device)?;
-        let mut draws = Draws::new(held_out.seed, "learners", 0);
-        let snapshots = Snapshots::of_training(&recipe.learner, &tasks, regularizer, &mut draws, device)?;
+        let snapshots = hypotheses.held_out(
+            held_out.tasks,
+            regularizer,
+            &mut Draws::new(held_out.seed, "tasks", 0),
+            &mut Draws::new(held_out.seed, "learners", 0),
+        )?;
         let all = Observations::new(&model, &snapshots)?;
-        let last = all.at_step(recipe.learner.steps);
+        let last = all.at_step(hypotheses.steps());
         for (moments, observations) in [("every step", &all), ("last step", &last)] {
             let fit = observations.fit()?;
             let [r2, mae] = observations.intervals(&mut Draws::new(held_out.seed, "resamples", 0))?;

@@ -78,7 +78,7 @@ impl Experiment for NcClosedForm {
         for closed in LEARNERS {
             let learned: Learned = run.cell(&closed.name(), |run| {
                 let seed = run.seed("held-out");
-                let tasks = trained.checkpoint.description.recipe.tasks.draw(
+                let tasks = trained.tasks.draw(
                     count,
                     &mut Draws::new(seed, "tasks", 0),
                     run.device(),

@@ -48,7 +48,6 @@ impl Experiment for NcDatasetSize {
 
     fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
         let trained = model::trained(run)?;
-        let recipe = trained.checkpoint.description.recipe.clone();
         let count = if run.quick() { 128 } else { 512 };
         run.expect(2 * SIZES.len());
         let mut table = Table::new(vec![
@@ -63,18 +62,18 @@ impl Experiment for NcDatasetSize {
             x: "train rows".into(),
             y: "mean over tasks".into(),
             logarithmic_x: true,
-            places: vec![(recipe.tasks.train as f64, "trained on".into())],
+            places: vec![(trained.tasks.train as f64, "trained on".into())],
             ..Curves::default()
         };
-        for steps in [recipe.learner.steps, LONG * recipe.learner.steps] {
+        for steps in [trained.learner.steps, LONG * trained.learner.steps] {
             let (mut gaps, mut estimates) = (Vec::new(), Vec::new());
             for rows in SIZES {
                 let size: Size = run.cell(&format!("{steps} steps, {rows} train rows"), |run| {
                     let seed = run.seed("held-out");
-                    let mut settings = recipe.tasks.clone();
+                    let mut settings = trained.tasks.clone();
                     settings.train = rows;
                     let tasks = settings.draw(count, &mut Draws::new(seed, "tasks", 0), run.device())?;
-                    let mut learner = recipe.learner.clone();
+                    let mut learner = trained.learner.clone();
                     learner.steps = steps;
                     let initial =
                         learner.initialize(count, &mut Draws::new(seed, "learners", 0), run.device())?;

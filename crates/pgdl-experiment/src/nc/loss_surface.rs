@@ -106,10 +106,9 @@ impl Experiment for NcLossSurface {
 }
 
 fn surface(run: &Run<'_>, trained: &Trained, random: bool, count: i64) -> Result<Vec<Place>> {
-    let recipe = &trained.checkpoint.description.recipe;
     let seed = run.seed("held-out");
-    let tasks = recipe.tasks.draw(count, &mut Draws::new(seed, "tasks", 0), run.device())?;
-    let learner = Learner { steps: LONG * recipe.learner.steps, ..recipe.learner.clone() };
+    let tasks = trained.tasks.draw(count, &mut Draws::new(seed, "tasks", 0), run.device())?;
+    let learner = Learner { steps: LONG * trained.learner.steps, ..trained.learner.clone() };
     let initial = learner.initialize(count, &mut Draws::new(seed, "learners", 0), run.device())?;
     let converged = learner.train(&tasks, initial, Regularizer::None, &mut |_| Ok(()))?;
     let raw = if random {

@@ -60,16 +60,15 @@ impl Experiment for NcMaml {
 
     fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
         let trained = model::trained(run)?;
-        let recipe = trained.checkpoint.description.recipe.clone();
         let (count, steps) = if run.quick() { (128, 500) } else { (512, 5_000) };
         let steps = run.option("maml-steps")?.unwrap_or(steps);
         run.expect(5);
         let flat: Vec<f32> = run.cell("initialization", |run| {
             let maml = Maml { steps, batch: 64, lr: 1e-3 };
-            let inner = Learner { steps: INNER_STEPS, ..recipe.learner.clone() };
+            let inner = Learner { steps: INNER_STEPS, ..trained.learner.clone() };
             let mut stopped = None;
             let found =
-                maml.initialize(&inner, &recipe.tasks, run.seed("maml"), run.device(), &mut |step, _| {
+                maml.initialize(&inner, &trained.tasks, run.seed("maml"), run.device(), &mut |step, _| {
                     stopped = run.check_stop().err();
                     match stopped {
                         Some(_) => Err(NcError::Interrupted { step, total: steps }),
@@ -134,7 +133,7 @@ fn learned(
     complexity: bool,
     count: i64,
 ) -> Result<Losses> {
-    let learner = &trained.checkpoint.description.recipe.learner;
+    let learner = &trained.learner;
     let seed = run.seed("held-out");
     let (tasks, inputs, targets) = with_fresh_rows(trained, count, &mut Draws::new(seed, "tasks", 0), run)?;
     let mut start = learner.initialize(count, &mut Draws::new(seed, "learners", 0), run.device())?;

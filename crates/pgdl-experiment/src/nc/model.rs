@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use pgdl_nc::learner::Learner;
 use pgdl_nc::model::{Precision, Ready};
+use pgdl_nc::task::Sinusoids;
 use pgdl_nc::{Checkpoint, MetaTraining, NcError, Recipe};
 
 use crate::error::{ExperimentError, Result};
@@ -24,6 +26,10 @@ pub struct Trained {
     pub checkpoint: Checkpoint,
     /// In 32-bit numbers.
     pub model: Ready,
+    /// The tasks that it was trained on.
+    pub tasks: Sinusoids,
+    /// The learners that it was trained on.
+    pub learner: Learner,
 }
 
 impl Trained {
@@ -67,5 +73,7 @@ pub fn trained(run: &mut Run<'_>) -> Result<Trained> {
         }
     };
     let model = checkpoint.model.ready(Precision::Float32, false)?;
-    Ok(Trained { checkpoint, model })
+    let (tasks, learner) = checkpoint.description.recipe.regression()?;
+    let (tasks, learner) = (tasks.clone(), learner.clone());
+    Ok(Trained { checkpoint, model, tasks, learner })
 }

@@ -63,9 +63,8 @@ impl Experiment for NcOutOfDistribution {
 
     fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
         let trained = model::trained(run)?;
-        let recipe = trained.checkpoint.description.recipe.clone();
         let count = if run.quick() { 128 } else { 512 };
-        let changes = changes(&recipe.learner);
+        let changes = changes(&trained.learner);
         run.expect(changes.len());
         let mut columns = vec![Column::new("change", "changed"), Column::new("to", "to")];
         columns.extend(Observed::columns());
@@ -76,7 +75,7 @@ impl Experiment for NcOutOfDistribution {
         for (place, (change, to, learner)) in changes.into_iter().enumerate() {
             let changed: Changed = run.cell(&format!("{change}: {to}"), |run| {
                 let seed = run.seed("held-out");
-                let tasks = recipe.tasks.draw(count, &mut Draws::new(seed, "tasks", 0), run.device())?;
+                let tasks = trained.tasks.draw(count, &mut Draws::new(seed, "tasks", 0), run.device())?;
                 let mut draws = Draws::new(seed, "learners", 0);
                 let snapshots =
                     Snapshots::of_training(&learner, &tasks, Regularizer::None, &mut draws, run.device())?;

@@ -182,13 +182,12 @@ impl Experiment for NcSinusoid {
 
 /// The fit to learners of held-out tasks, trained with a regularizer.
 fn fitted(run: &Run<'_>, trained: &Trained, regularizer: Regularizer, tasks: i64) -> Result<Fitted> {
-    let recipe = &trained.checkpoint.description.recipe;
     let seed = run.seed("fit");
-    let tasks = recipe.tasks.draw(tasks, &mut Draws::new(seed, "tasks", 0), run.device())?;
+    let tasks = trained.tasks.draw(tasks, &mut Draws::new(seed, "tasks", 0), run.device())?;
     let mut draws = Draws::new(seed, "learners", 0);
-    let snapshots = Snapshots::of_training(&recipe.learner, &tasks, regularizer, &mut draws, run.device())?;
+    let snapshots = Snapshots::of_training(&trained.learner, &tasks, regularizer, &mut draws, run.device())?;
     let all = Observations::new(&trained.model, &snapshots)?;
-    let last = all.at_step(recipe.learner.steps);
+    let last = all.at_step(trained.learner.steps);
     let bound = match Bound::at_probability(&last.differences(), 0.8, 0.05) {
         Ok(bound) => Some(bound),
         Err(NcError::Undefined(_)) => None,
@@ -211,7 +210,7 @@ pub(super) fn with_fresh_rows(
     draws: &mut Draws,
     run: &Run<'_>,
 ) -> Result<(Tasks, Tensor, Tensor)> {
-    let mut settings = trained.checkpoint.description.recipe.tasks.clone();
+    let mut settings = trained.tasks.clone();
     let seen = settings.test;
     settings.test += FRESH;
     let tasks = settings.draw(count, draws, run.device())?;
@@ -233,7 +232,7 @@ fn losses(
     count: i64,
     purpose: &str,
 ) -> Result<Losses> {
-    let learner = &trained.checkpoint.description.recipe.learner;
+    let learner = &trained.learner;
     let seed = run.seed(purpose);
     let (tasks, inputs, targets) = with_fresh_rows(trained, count, &mut Draws::new(seed, "tasks", 0), run)?;
     let initial = learner.initialize(count, &mut Draws::new(seed, "learners", 0), run.device())?;
