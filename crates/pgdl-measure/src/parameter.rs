@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::RegistryError;
 
 /// A parameter that a measure declares.
@@ -45,7 +47,19 @@ pub enum ParameterKind {
         /// The words.
         options: &'static [&'static str],
     },
+    /// A file, or one of several words for what needs none. A file's spelling is `PATH#DIGEST`, with the first 16
+    /// hexadecimal digits of the SHA-256 of its bytes, so that a record says what was read and not only where; whoever
+    /// gives no digest gets that of the file as it is.
+    File {
+        /// The word when none is given.
+        default: &'static str,
+        /// The words.
+        options: &'static [&'static str],
+    },
 }
+
+/// Hexadecimal digits of a file's digest in its spelling.
+const DIGITS: usize = 16;
 
 impl ParameterKind {
     /// The legal values, in words that complete "it takes …".
@@ -61,6 +75,11 @@ impl ParameterKind {
                 )
             }
             Self::Choice { options, .. } => format!("one of {}", options.join(", ")),
+            Self::File { options, .. } => format!(
+                "one of {}, or a file that can be read (`PATH`, or `PATH#DIGEST` with the first {DIGITS} digits of its \
+                 SHA-256; no comma in it)",
+                options.join(", ")
+            ),
         }
     }
 
@@ -69,7 +88,9 @@ impl ParameterKind {
         match self {
             Self::Float { default, .. } => ParameterValue::Float(default),
             Self::Integer { default, .. } => ParameterValue::Integer(default),
-            Self::Choice { default, .. } => ParameterValue::Choice(default.to_string()),
+            Self::Choice { default, .. } | Self::File { default, .. } => {
+                ParameterValue::Choice(default.to_string())
+            }
         }
     }
 
@@ -87,6 +108,16 @@ impl ParameterKind {
             }
             Self::Choice { options, .. } => {
                 options.contains(&text).then(|| ParameterValue::Choice(text.to_string()))
+            }
+            Self::File { options, .. } => {
+                if options.contains(&text) {
+                    return Some(ParameterValue::Choice(text.to_string()));
+                }
+                let (path, digest) = text.split_once('#').map_or((text, None), |(path, digest)| (path, Some(digest)));
+                let found = Sha256::digest(std::fs::read(path).ok()?);
+                let found: String = found.iter().map(|byte| format!("{byte:02x}")).take(DIGITS / 2).collect();
+                let same = digest.is_none_or(|digest| digest == found);
+                same.then(|| ParameterValue::Choice(format!("{path}#{found}")))
             }
         }
     }
@@ -109,7 +140,7 @@ pub enum ParameterValue {
     Float(f64),
     /// An integer.
     Integer(i64),
-    /// A word.
+    /// A word, or a file's spelling.
     Choice(String),
 }
 

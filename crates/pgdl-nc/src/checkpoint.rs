@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::error::Result;
+use crate::error::{NcError, Result};
 use crate::files;
 use crate::meta::{Header, Point};
 use crate::model::Model;
@@ -98,9 +98,18 @@ impl Checkpoint {
     /// [`NcError::File`](crate::NcError::File) when the file is damaged, no checkpoint, of another version, or when its
     /// tensors are not those of the model it describes.
     pub fn read(path: &Path, device: Device) -> Result<Self> {
-        let header: files::Contents<Header> = files::read(path)?;
+        let bytes = std::fs::read(path).map_err(|source| NcError::io(path, source))?;
+        Self::from_bytes(path, &bytes, device)
+    }
+
+    /// The same of a file's bytes; `path` is its name in errors.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_bytes(path: &Path, bytes: &[u8], device: Device) -> Result<Self> {
+        let header: files::Contents<Header> = files::parse(path, bytes)?;
         header.description.check(path, "checkpoint", SCHEMA)?;
-        let mut contents: files::Contents<Description> = files::read(path)?;
+        let mut contents: files::Contents<Description> = files::parse(path, bytes)?;
         let shape = contents.description.recipe.model.clone();
         shape.check()?;
         let mut parts = Vec::new();

@@ -87,17 +87,21 @@ pub(crate) struct Contents<D> {
 /// # Errors
 /// When the file is damaged, or describes something else than a `D`.
 pub(crate) fn read<D: DeserializeOwned>(path: &Path) -> Result<Contents<D>> {
-    let bytes = fs::read(path).map_err(|source| NcError::io(path, source))?;
+    parse(path, &fs::read(path).map_err(|source| NcError::io(path, source))?)
+}
+
+/// The same of a file's bytes; `path` is its name in errors.
+pub(crate) fn parse<D: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<Contents<D>> {
     let damaged = |error: safetensors::SafeTensorError| {
         NcError::file(path, format!("it is no whole safetensors file: {error:?}"))
     };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let text = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(|| {
         NcError::file(path, format!("its header has no `{KEY}`: it is no file of Neural Complexity"))
     })?;
     let description = serde_json::from_str(text)
         .map_err(|error| NcError::file(path, format!("its description is not understood: {error}")))?;
-    let tensors = SafeTensors::deserialize(&bytes)
+    let tensors = SafeTensors::deserialize(bytes)
         .map_err(damaged)?
         .tensors()
         .into_iter()

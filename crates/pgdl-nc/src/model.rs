@@ -252,6 +252,8 @@ pub enum Precision {
     Float32,
     /// 16 bits with the range of 32-bit numbers; sums of products, the softmax and the mean in 32 bits.
     Bfloat16,
+    /// 64 bits.
+    Float64,
 }
 
 impl Precision {
@@ -259,6 +261,15 @@ impl Precision {
         match self {
             Self::Float32 => Kind::Float,
             Self::Bfloat16 => Kind::BFloat16,
+            Self::Float64 => Kind::Double,
+        }
+    }
+
+    /// The kind of sums and means.
+    fn sums(self) -> Kind {
+        match self {
+            Self::Float32 | Self::Bfloat16 => Kind::Float,
+            Self::Float64 => Kind::Double,
         }
     }
 }
@@ -433,7 +444,7 @@ impl Model {
         for (_, view) in views(&self.shape, &parameters)? {
             leaves.push(view.f_detach()?.f_set_requires_grad(trainable)?);
         }
-        Ok(Ready { shape: self.shape.clone(), kind, leaves })
+        Ok(Ready { shape: self.shape.clone(), kind, sums: precision.sums(), leaves })
     }
 }
 
@@ -453,19 +464,20 @@ fn views(shape: &Shape, parameters: &Tensor) -> Result<Vec<(String, Tensor)>> {
 pub struct Ready {
     shape: Shape,
     kind: Kind,
+    sums: Kind,
     leaves: Vec<Tensor>,
 }
 
 impl Ready {
-    /// NC of each hypothesis: `[B]`, 32-bit numbers.
+    /// NC of each hypothesis: `[B]`, in numbers of 32 bits (64 where it computes with those).
     ///
     /// # Errors
     /// When the rows are not of the model's shape.
     pub fn complexity(&self, rows: &Rows) -> Result<Tensor> {
-        Ok(self.by_test_row(rows)?.f_mean_dim(1, false, Kind::Float)?)
+        Ok(self.by_test_row(rows)?.f_mean_dim(1, false, self.sums)?)
     }
 
-    /// The decoder's number for each test row, whose mean is NC: `[B, n]`, 32-bit numbers.
+    /// The decoder's number for each test row, whose mean is NC: `[B, n]`, numbers likewise.
     ///
     /// # Errors
     /// When the rows are not of the model's shape.
@@ -515,7 +527,7 @@ impl Ready {
         let key = by_head(dense(&of_train)?, train)?;
         let value = by_head(dense(&self.valued(&of_train, rows)?)?, train)?;
         let scores = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar(1.0 / (depth as f64).sqrt())?;
-        let weights = scores.f_softmax(-1, Kind::Float)?.f_to_kind(self.kind)?;
+        let weights = scores.f_softmax(-1, self.sums)?.f_to_kind(self.kind)?;
         let attended = weights.f_matmul(&value)?.f_transpose(1, 2)?.f_reshape([batch * test, width])?;
 
         let mut decoded = dense(&attended)?.f_add_(&of_test)?;
@@ -525,7 +537,7 @@ impl Ready {
                 decoded = decoded.f_relu_()?;
             }
         }
-        Ok(decoded.f_view([batch, test])?.f_to_kind(Kind::Float)?)
+        Ok(decoded.f_view([batch, test])?.f_to_kind(self.sums)?)
     }
 
     /// What the encoder's image part makes of inputs, `[N, inputs]` to `[N, width]`, without derivatives by it: for

@@ -1,0 +1,13 @@
+//! Learned measures: what other networks taught of the gap.
+
+use pgdl_measure::{Registry, RegistryError};
+
+pub mod nc;
+
+/// Adds the family's measures to `registry`.
+///
+/// # Errors
+/// An id is taken already.
+pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
+    registry.add(&nc::INFO, |parameters| Ok(Box::new(nc::NeuralComplexity::new(parameters)?)))
+}
