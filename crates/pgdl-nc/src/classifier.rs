@@ -157,13 +157,16 @@ impl Classifier {
             Regularizer::Complexity { model, .. } => Some(model.embed_images(&tasks.inputs)?),
             Regularizer::None => None,
             Regularizer::L1(_) | Regularizer::L2(_) => {
-                return Err(NcError::value("the regularizer", "L1 or L2", "none or NC: there is weight_decay"));
+                return Err(NcError::value(
+                    "the regularizer",
+                    "L1 or L2",
+                    "none or NC: there is weight_decay",
+                ));
             }
         };
         // Where each task's examples begin in the list of all.
-        let starts = Tensor::f_arange(count, (Kind::Int64, device))?
-            .f_mul_scalar(tasks.examples())?
-            .f_unsqueeze(1)?;
+        let starts =
+            Tensor::f_arange(count, (Kind::Int64, device))?.f_mul_scalar(tasks.examples())?.f_unsqueeze(1)?;
         let labels = tasks.labels.f_reshape([-1])?;
         let batch = self.batch.min(tasks.train);
         for step in 0..self.steps {
@@ -198,8 +201,7 @@ impl Classifier {
                 })?;
                 loss = loss.f_add(&complexity.f_mul_scalar(*weight)?)?;
             }
-            let gradients =
-                Tensor::f_run_backward(&[loss.f_sum(Kind::Float)?], &parameters, false, false)?;
+            let gradients = Tensor::f_run_backward(&[loss.f_sum(Kind::Float)?], &parameters, false, false)?;
             tch::no_grad(|| -> Result<()> {
                 for ((parameter, velocity), gradient) in
                     parameters.iter_mut().zip(&mut velocities).zip(&gradients)
@@ -274,10 +276,12 @@ impl Shape {
         let mut hidden = inputs.shallow_clone();
         if !self.filters.is_empty() {
             let (size, channels) = self.image;
-            hidden = hidden
-                .f_view([count, rows, channels, size, size])?
-                .f_transpose(0, 1)?
-                .f_reshape([rows, count * channels, size, size])?;
+            hidden = hidden.f_view([count, rows, channels, size, size])?.f_transpose(0, 1)?.f_reshape([
+                rows,
+                count * channels,
+                size,
+                size,
+            ])?;
             for pair in convolutions.chunks_exact(2) {
                 let (weight, bias) = (pair[0].f_flatten(0, 1)?, pair[1].f_flatten(0, 1)?);
                 let mapped = hidden.f_conv2d(&weight, Some(&bias), [2, 2], [1, 1], [1, 1], count)?;

@@ -68,6 +68,12 @@ impl Hypotheses {
         Ok(Self { kind, device })
     }
 
+    /// Those of tasks on the images of these pools: for meta-training, and held out.
+    pub fn on_images(images: Images, classifier: Classifier, pools: [Pool; 2]) -> Self {
+        let device = pools[0].inputs().device();
+        Self { kind: Kinds::Images { images: Box::new(images), classifier, pools }, device }
+    }
+
     /// Draws tasks.
     pub fn draw(&self, half: Half, count: i64, draws: &mut Draws) -> Result<Drawn> {
         Ok(match &self.kind {

@@ -97,7 +97,10 @@ impl Scale {
         let by_channel = images.f_reshape([-1, channels])?;
         let std = by_channel.f_std_dim(0, false, false)?;
         let constant = std.f_le(1e-12)?;
-        Ok(Self { mean: by_channel.f_mean_dim(0, false, Kind::Float)?, std: std.f_masked_fill(&constant, 1.0)? })
+        Ok(Self {
+            mean: by_channel.f_mean_dim(0, false, Kind::Float)?,
+            std: std.f_masked_fill(&constant, 1.0)?,
+        })
     }
 }
 
@@ -120,7 +123,13 @@ impl View {
             channels if channels == self.channels => scaled,
             1 => scaled.f_expand([-1, self.channels, -1, -1], false)?,
             _ if self.channels == 1 => scaled.f_mean_dim([1].as_slice(), true, Kind::Float)?,
-            _ => return Err(NcError::shape("the images", &images.size(), format!("{} channels", self.channels))),
+            _ => {
+                return Err(NcError::shape(
+                    "the images",
+                    &images.size(),
+                    format!("{} channels", self.channels),
+                ));
+            }
         };
         let [.., height, width] = of_channels.size()[..] else {
             return Err(NcError::shape("the images", &images.size(), "[N, H, W, C]"));
@@ -210,7 +219,12 @@ pub struct Pool {
 
 impl Pool {
     /// Loads the images at these positions of the recipe's data sets, which are fetched when they are missing.
-    pub fn load(images: &Images, positions: &Indices, device: Device, progress: Progress<'_>) -> Result<Self> {
+    pub fn load(
+        images: &Images,
+        positions: &Indices,
+        device: Device,
+        progress: Progress<'_>,
+    ) -> Result<Self> {
         let mut sets = Vec::new();
         for name in &images.datasets {
             let sample = (Split::Train, positions.clone());
@@ -229,7 +243,11 @@ impl Pool {
         for data in sets {
             let classes: Vec<i64> = Vec::try_from(&data.labels)?;
             if let Some(label) = classes.iter().find(|label| **label >= images.classes) {
-                return Err(NcError::value("a label", label, format!("below {} (images.classes)", images.classes)));
+                return Err(NcError::value(
+                    "a label",
+                    label,
+                    format!("below {} (images.classes)", images.classes),
+                ));
             }
             inputs.push(images.view.of(&data.inputs, &Scale::of(&data.inputs)?)?);
             ranges.push(labels.len()..labels.len() + classes.len());

@@ -83,9 +83,18 @@ impl MetaTraining {
     /// damaged.
     pub fn open(recipe: Recipe, folder: &Path, device: Device) -> Result<Self> {
         recipe.check()?;
+        let hypotheses = Hypotheses::of(&recipe, device, &mut |_| {})?;
+        Self::open_on(recipe, hypotheses, folder, device)
+    }
+
+    /// As [`open`](Self::open), on hypotheses that are the recipe's, or of other data in their place.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(recipe: Recipe, hypotheses: Hypotheses, folder: &Path, device: Device) -> Result<Self> {
+        recipe.check()?;
         fs::create_dir_all(folder).map_err(|source| NcError::io(folder, source))?;
         claim(&recipe, folder)?;
-        let hypotheses = Hypotheses::of(&recipe, device, &mut |_| {})?;
         let held_out = held_out(&hypotheses, &recipe, Regularizer::None)?;
         let bank = Bank::new(hypotheses.columns(&recipe.model), recipe.meta.bank, device)?;
         let mut training = Self {

@@ -105,7 +105,11 @@ impl ImageEncoder {
         }
         if self.filters.len() > 16 || self.filters.iter().any(|filters| !(1..=1 << 12).contains(filters)) {
             let found = format!("{:?}", self.filters);
-            return Err(NcError::value("model.image.filters", found, "at most 16 numbers between 1 and 4096"));
+            return Err(NcError::value(
+                "model.image.filters",
+                found,
+                "at most 16 numbers between 1 and 4096",
+            ));
         }
         Ok(())
     }
@@ -130,7 +134,16 @@ impl Layer {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { inputs: 1, outputs: 1, width: 512, encoder_layers: 3, heads: 8, decoder_layers: 2, image: None, value: Value::default() }
+        Self {
+            inputs: 1,
+            outputs: 1,
+            width: 512,
+            encoder_layers: 3,
+            heads: 8,
+            decoder_layers: 2,
+            image: None,
+            value: Value::default(),
+        }
     }
 }
 
@@ -160,7 +173,8 @@ impl Shape {
             }
         }
         let parameters = self.parameters().into_iter().map(|(_, shape)| shape);
-        let count = parameters.map(|shape| shape.iter().map(|size| *size as f64).product::<f64>()).sum::<f64>();
+        let count =
+            parameters.map(|shape| shape.iter().map(|size| *size as f64).product::<f64>()).sum::<f64>();
         if count > MOST_PARAMETERS {
             return Err(NcError::value("the model's number of parameters", count, "at most 2³⁰"));
         }
@@ -357,7 +371,9 @@ impl Rows {
         ];
         match (&self.train_losses, shape.value.loss) {
             (Some(losses), true) => wanted.push(("the train losses", losses, vec![batch, train])),
-            (None, true) => return Err(NcError::shape("the train losses", &[], format!("[{batch}, {train}]"))),
+            (None, true) => {
+                return Err(NcError::shape("the train losses", &[], format!("[{batch}, {train}]")));
+            }
             (_, false) => {}
         }
         for (what, tensor, wanted) in wanted {
@@ -495,13 +511,12 @@ impl Ready {
             Ok(Tensor::f_cat(&flat, 0)?)
         };
         let inputs = match &rows.source {
-            Source::Inputs => {
-                self.see(&both(&rows.train_inputs, &rows.test_inputs, self.shape.inputs)?)?
-            }
+            Source::Inputs => self.see(&both(&rows.train_inputs, &rows.test_inputs, self.shape.inputs)?)?,
             Source::Among(inputs) => self.see(&inputs.f_index_select(0, &positions()?)?)?,
             Source::Embedded(embedded) => embedded.f_index_select(0, &positions()?)?.f_to_kind(self.kind)?,
         };
-        let outputs = both(&rows.train_outputs, &rows.test_outputs, self.shape.outputs)?.f_to_kind(self.kind)?;
+        let outputs =
+            both(&rows.train_outputs, &rows.test_outputs, self.shape.outputs)?.f_to_kind(self.kind)?;
         let mut layers = self.leaves[self.image_leaves()..].chunks_exact(2);
         let mut next = || layers.next().map(|pair| (&pair[0], &pair[1]));
         let mut dense = |input: &Tensor| -> Result<Tensor> {
@@ -580,7 +595,7 @@ impl Ready {
             known.push(embedded.f_new_ones([count, 1], (self.kind, embedded.device()))?);
         }
         if let (true, Some(losses)) = (value.loss, &rows.train_losses) {
-            known.push(losses.f_reshape([-1, 1])?.f_log1p()?.f_to_kind(self.kind)?);
+            known.push(losses.f_reshape([-1, 1])?.f_to_kind(self.sums)?.f_log1p()?.f_to_kind(self.kind)?);
         }
         if !value.bilinear {
             known.insert(0, embedded.shallow_clone());

@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{NcError, Result};
 use crate::classifier::Classifier;
+use crate::error::{NcError, Result};
 use crate::images::Images;
 use crate::learner::Learner;
 use crate::model::{Precision, Shape};

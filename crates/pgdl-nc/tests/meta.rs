@@ -175,7 +175,7 @@ fn a_bank_or_folder_of_another_recipe() {
     first.meta.steps = 1;
     run(&mut open(first.clone(), folder.path()).unwrap()).unwrap();
     let mut other = first.clone();
-    other.tasks.amplitude = [1.0, 2.0];
+    other.tasks.as_mut().unwrap().amplitude = [1.0, 2.0];
     let error = open(other.clone(), folder.path()).unwrap_err();
     assert!(matches!(error, NcError::OtherRecipe { .. }) && error.hint().is_some());
     // A state that someone put beside the other recipe.
@@ -193,7 +193,7 @@ fn a_bank_or_folder_of_another_recipe() {
 fn diverging_training() {
     let folder = tempfile::tempdir().unwrap();
     let mut learners = recipe();
-    learners.learner.lr = 1e30;
+    learners.learner.as_mut().unwrap().lr = 1e30;
     let error = open(learners, folder.path()).and_then(|mut training| run(&mut training)).unwrap_err();
     assert!(error.to_string().contains("the learners diverge"), "{error}");
 }

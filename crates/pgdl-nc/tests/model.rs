@@ -1,11 +1,19 @@
 //! The model of Neural Complexity: invariances, a dense computation beside it, its costs.
 
-use pgdl_nc::model::{Model, Precision, Rows, Shape};
+use pgdl_nc::model::{Model, Precision, Rows, Shape, Source};
 use pgdl_nc::random::Draws;
 use tch::{Device, Kind, Tensor};
 
 fn shape() -> Shape {
-    Shape { inputs: 2, outputs: 1, width: 12, encoder_layers: 3, heads: 3, decoder_layers: 2 }
+    Shape {
+        inputs: 2,
+        outputs: 1,
+        width: 12,
+        encoder_layers: 3,
+        heads: 3,
+        decoder_layers: 2,
+        ..Shape::default()
+    }
 }
 
 fn model() -> Model {
@@ -16,6 +24,8 @@ fn rows(seed: u64, batch: i64, train: i64, test: i64) -> Rows {
     let mut draws = Draws::new(seed, "rows", 0);
     let mut draw = |rows, width| draws.uniform(&[batch, rows, width], -2.0, 2.0, Device::Cpu).unwrap();
     Rows {
+        source: Source::Inputs,
+        train_losses: None,
         train_inputs: draw(train, 2),
         train_targets: draw(train, 1),
         train_outputs: draw(train, 1),
@@ -48,6 +58,8 @@ fn permutations_change_nothing() {
                 Tensor::from_slice(&order)
             };
             let permuted = Rows {
+                source: Source::Inputs,
+                train_losses: None,
                 train_inputs: rows.train_inputs.index_select(1, &order(train)),
                 train_targets: rows.train_targets.index_select(1, &order(train)),
                 train_outputs: rows.train_outputs.index_select(1, &order(train)),
@@ -59,6 +71,8 @@ fn permutations_change_nothing() {
         if train > 1 {
             // Targets that no longer belong to their inputs are another matter.
             let torn = Rows {
+                source: Source::Inputs,
+                train_losses: None,
                 train_inputs: rows.train_inputs.shallow_clone(),
                 train_targets: rows.train_targets.flip([1]),
                 train_outputs: rows.train_outputs.shallow_clone(),
@@ -79,6 +93,8 @@ fn a_batch_is_its_hypotheses() {
     for (index, expected) in together.iter().enumerate() {
         let one = |tensor: &Tensor| tensor.narrow(0, index as i64, 1);
         let alone = Rows {
+            source: Source::Inputs,
+            train_losses: None,
             train_inputs: one(&rows.train_inputs),
             train_targets: one(&rows.train_targets),
             train_outputs: one(&rows.train_outputs),
@@ -230,7 +246,7 @@ fn wrong_shapes_are_errors() {
     let mut wrong = rows(1, 2, 3, 4);
     wrong.train_targets = wrong.train_targets.narrow(1, 0, 2);
     let error = ready.complexity(&wrong).unwrap_err().to_string();
-    assert_eq!(error, "Y_tr has shape [2, 2, 1], but must have [2, 3, 1], no dimension 0");
+    assert_eq!(error, "Y_tr has shape [2, 2, 1], but must have [2, 3, 1]");
     let flat = Rows { train_inputs: Tensor::zeros([3], (Kind::Float, Device::Cpu)), ..rows(1, 2, 3, 4) };
     assert!(ready.complexity(&flat).is_err());
     let heads = Shape { heads: 5, ..shape() };

@@ -106,7 +106,8 @@ impl NeuralComplexity {
         let read = match shipped {
             Some((name, bytes)) => Checkpoint::from_bytes(Path::new(name), bytes, probe.device()),
             None => {
-                let path = self.checkpoint.rsplit_once('#').map_or(self.checkpoint.as_str(), |(path, _)| path);
+                let path =
+                    self.checkpoint.rsplit_once('#').map_or(self.checkpoint.as_str(), |(path, _)| path);
                 Checkpoint::read(Path::new(path), probe.device())
             }
         };
@@ -184,7 +185,13 @@ struct Drawn {
 }
 
 impl NeuralComplexity {
-    fn draw(&self, probe: &Probe, rows: usize, queried: usize, queries: &Tensor) -> Result<Drawn, MeasureError> {
+    fn draw(
+        &self,
+        probe: &Probe,
+        rows: usize,
+        queried: usize,
+        queries: &Tensor,
+    ) -> Result<Drawn, MeasureError> {
         let mut generator = probe.generator("rows");
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for _ in 0..self.draws {
@@ -239,7 +246,10 @@ fn seen(probe: &Probe, images: &Images, drawn: &Drawn, queries: &Tensor) -> Resu
     };
     let scale = Scale::of(probe.inputs()).map_err(broken)?;
     let view = |inputs: &Tensor| {
-        images.view.of(inputs, &scale).map_err(|error| MeasureError::Undefined(format!("the inputs: {error}")))
+        images
+            .view
+            .of(inputs, &scale)
+            .map_err(|error| MeasureError::Undefined(format!("the inputs: {error}")))
     };
     let inputs = Tensor::f_cat(&[view(probe.inputs())?, view(&asked)?], 0)?.f_to_kind(Kind::Double)?;
     let targets = probe.labels().f_one_hot(images.classes)?.f_to_kind(Kind::Double)?;

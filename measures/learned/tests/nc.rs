@@ -5,9 +5,9 @@ use std::path::Path;
 use pgdl_measure::contract::{self, Specimen, tiny_networks};
 use pgdl_measure::tch::{Device, Kind, Tensor};
 use pgdl_measure::{Evaluation, Probe, ProbeInput, Registry};
+use pgdl_nc::Checkpoint;
 use pgdl_nc::images::{Scale, View};
 use pgdl_nc::model::{Precision, Rows, Source};
-use pgdl_nc::Checkpoint;
 
 fn registry() -> Registry {
     let mut registry = Registry::new();
