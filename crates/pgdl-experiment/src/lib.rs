@@ -35,6 +35,9 @@ pub static EXPERIMENTS: &[&dyn Experiment] = &[
     &nc::NcDatasetSize,
     &nc::NcMaml,
     &nc::NcLossSurface,
+    &nc::NcAblation,
+    &nc::NcSingleDataset,
+    &nc::NcNetworkSize,
 ];
 
 /// The experiment of a name.

@@ -6,6 +6,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::error::RegistryError;
+use crate::spec::{QUOTE, quoted};
 
 /// A parameter that a measure declares.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub enum ParameterKind {
         /// The words.
         options: &'static [&'static str],
     },
-    /// A file, or one of several words for what needs none. A file's spelling is `PATH#DIGEST`, with the first 16
+    /// A file, or one of several words for what needs none. A file's spelling is `"PATH#DIGEST"`, with the first 16
     /// hexadecimal digits of the SHA-256 of its bytes, so that a record says what was read and not only where; whoever
     /// gives no digest gets that of the file as it is.
     File {
@@ -76,8 +77,8 @@ impl ParameterKind {
             }
             Self::Choice { options, .. } => format!("one of {}", options.join(", ")),
             Self::File { options, .. } => format!(
-                "one of {}, or a file that can be read (`PATH`, or `PATH#DIGEST` with the first {DIGITS} digits of its \
-                 SHA-256; no comma in it)",
+                "one of {}, or a file that can be read (`\"PATH\"`, or `\"PATH#DIGEST\"` with the first {DIGITS} digits of \
+                 its SHA-256)",
                 options.join(", ")
             ),
         }
@@ -113,11 +114,13 @@ impl ParameterKind {
                 if options.contains(&text) {
                     return Some(ParameterValue::Choice(text.to_string()));
                 }
-                let (path, digest) = text.split_once('#').map_or((text, None), |(path, digest)| (path, Some(digest)));
+                let text = quoted(text).filter(|found| *found == text)?.trim_matches(QUOTE);
+                let (path, digest) =
+                    text.rsplit_once('#').map_or((text, None), |(path, digest)| (path, Some(digest)));
                 let found = Sha256::digest(std::fs::read(path).ok()?);
                 let found: String = found.iter().map(|byte| format!("{byte:02x}")).take(DIGITS / 2).collect();
                 let same = digest.is_none_or(|digest| digest == found);
-                same.then(|| ParameterValue::Choice(format!("{path}#{found}")))
+                same.then(|| ParameterValue::Choice(format!("{QUOTE}{path}#{found}{QUOTE}")))
             }
         }
     }

@@ -7,7 +7,7 @@
 //! ```
 //! A comma separates arguments, parameters and list items. Between parentheses it belongs to what stands there. The
 //! rule outside of them: **what follows a comma belongs to the measure before it exactly when it is `key=value`, with
-//! one number or word for a value and no colon in front of the `=`**. So `a,b:c=1,d=2,e,f = 2 * a` is the measures `a`,
+//! one number, word or `"quoted text"` for a value and no colon in front of the `=`**. So `a,b:c=1,d=2,e,f = 2 * a` is the measures `a`,
 //! `b:c=1,d=2` and `e`, and the composite `f`. Expressions are read as [`crate::expression`] says.
 
 use std::fmt;
@@ -116,9 +116,11 @@ fn items(text: &str) -> Result<Vec<&str>, RegistryError> {
 
 /// Where the pieces between commas outside of parentheses begin and end.
 fn pieces(text: &str) -> Vec<(usize, usize)> {
-    let (mut pieces, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    let (mut pieces, mut depth, mut start, mut quoted) = (Vec::new(), 0_usize, 0, false);
     for (at, character) in text.char_indices() {
         match character {
+            QUOTE => quoted = !quoted,
+            _ if quoted => {}
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
@@ -166,7 +168,19 @@ fn family(item: &str) -> Option<&str> {
 fn is_parameter(piece: &str) -> bool {
     let Some((key, value)) = piece.split_once('=') else { return false };
     let (key, value) = (key.trim(), value.trim());
-    is_word(key) && !value.is_empty() && (is_word(value) || value.parse::<f64>().is_ok())
+    is_word(key)
+        && !value.is_empty()
+        && (is_word(value) || value.parse::<f64>().is_ok() || quoted(value) == Some(value))
+}
+
+/// What stands around a text that is a value, such as a path.
+pub(crate) const QUOTE: char = '"';
+
+/// The quoted text, with its quotes, that a text begins with.
+pub(crate) fn quoted(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix(QUOTE)?;
+    let end = inner.find(QUOTE)?;
+    (!inner[..end].is_empty() && !inner[..end].contains(char::is_control)).then(|| &text[..end + 2])
 }
 
 fn is_word(text: &str) -> bool {

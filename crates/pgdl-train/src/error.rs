@@ -102,6 +102,9 @@ pub enum TrainError {
     /// A file format or a data set refused.
     #[error(transparent)]
     Zoo(#[from] ZooError),
+    /// A model of Neural Complexity that cannot be used.
+    #[error("regularizer nc: {0}")]
+    Nc(Box<pgdl_nc::NcError>),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -9,6 +9,7 @@ pub mod build;
 pub mod error;
 pub mod family;
 mod label_noise;
+mod objective;
 pub mod recipe;
 pub mod samples;
 pub mod settings;

@@ -34,7 +34,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pgdl_network::{Architecture, Initializer};
 use pgdl_zoo::data::Transform;
@@ -182,6 +182,59 @@ impl Augmentation {
     }
 }
 
+/// What is added to the cross-entropy, or done to its targets. (L2 is the setting `weight_decay`, dropout that of
+/// families that have it.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Regularizer {
+    /// Targets that give a share of every label to all classes alike (Szegedy et al. 2016).
+    LabelSmoothing,
+    /// Convex combinations of inputs and of their labels (Zhang et al. 2018).
+    Mixup,
+    /// λ·NC, the gap that a trained model of Neural Complexity expects (Lee et al. 2020).
+    Nc,
+}
+
+/// What regularizer `nc` takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Complexity {
+    /// The trained model, of form classification: a path from the folder of whoever trains.
+    pub checkpoint: PathBuf,
+    /// λ.
+    #[serde(default = "default_weight")]
+    pub weight: f64,
+    /// Epochs over which λ rises from 0 on a line.
+    #[serde(default = "default_rise")]
+    pub rise_epochs: f64,
+    /// Positions in the data set's training half of the unlabelled inputs, X_te. Networks should not be trained on them.
+    pub queries: Indices,
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+fn default_rise() -> f64 {
+    1.0
+}
+
+fn default_smoothing() -> f64 {
+    0.1
+}
+
+fn is_default_smoothing(value: &f64) -> bool {
+    *value == default_smoothing()
+}
+
+fn default_mixup_alpha() -> f64 {
+    1.0
+}
+
+fn is_default_mixup_alpha(value: &f64) -> bool {
+    *value == default_mixup_alpha()
+}
+
 /// How networks are trained. The settings `lr`, `bs` and `weight_decay` are not here, since they may be axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +263,18 @@ pub struct Training {
     // Not written where there is none, so that older recipes keep their digests.
     #[serde(default, skip_serializing_if = "Augmentation::is_none")]
     pub augmentation: Augmentation,
+    /// What is added to the cross-entropy, besides the setting `weight_decay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regularizer: Option<Regularizer>,
+    /// With regularizer `label_smoothing`: the share of every label that goes to all classes alike.
+    #[serde(default = "default_smoothing", skip_serializing_if = "is_default_smoothing")]
+    pub smoothing: f64,
+    /// With regularizer `mixup`: α of the weights' Beta(α, α) distribution.
+    #[serde(default = "default_mixup_alpha", skip_serializing_if = "is_default_mixup_alpha")]
+    pub mixup_alpha: f64,
+    /// With regularizer `nc`: what it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nc: Option<Complexity>,
     /// Training ends after this many epochs at the latest.
     pub max_epochs: u32,
     /// Training ends after the first epoch in which the cross-entropy of the training sample, of the network as it would be
@@ -443,6 +508,23 @@ impl Training {
         within("lr_batch_exponent", self.lr_batch_exponent, 0.0, 1.0)?;
         within("warmup_epochs", self.warmup_epochs, 0.0, f64::from(self.max_epochs))?;
         within("max_epochs", f64::from(self.max_epochs), 1.0, 1e6)?;
+        within("smoothing", self.smoothing, 0.0, 1.0)?;
+        within("mixup_alpha", self.mixup_alpha, 1e-3, 16.0)?;
+        match (self.regularizer, &self.nc) {
+            (Some(Regularizer::Nc), Some(nc)) => {
+                within("nc.weight", nc.weight, 0.0, 1e6)?;
+                within("nc.rise_epochs", nc.rise_epochs, 0.0, f64::from(self.max_epochs))?;
+                if nc.queries.count().is_none_or(|count| count == 0) {
+                    let allowed = "one or more indices such as `5000-5999`";
+                    return Err(TrainError::value("training.nc.queries", &nc.queries, allowed));
+                }
+            }
+            (Some(Regularizer::Nc), None) | (_, Some(_)) => {
+                let message = "regularizer = \"nc\" and a table [training.nc] go together";
+                return Err(TrainError::Recipe(message.into()));
+            }
+            (_, None) => {}
+        }
         within("target_cross_entropy", self.target_cross_entropy, 0.0, 100.0)?;
         within("evaluate_below", self.evaluate_below, self.target_cross_entropy, f64::INFINITY)
     }

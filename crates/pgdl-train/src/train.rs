@@ -10,6 +10,7 @@ use tch::{COptimizer, Device, Kind, Reduction, Tensor};
 use crate::batches::Batches;
 use crate::error::{Result, TrainError};
 use crate::label_noise::relabelled;
+use crate::objective::{Objective, cross_entropy};
 use crate::recipe::{Decay, Method, Precision, Recipe, Training};
 use crate::settings::Settings;
 
@@ -100,10 +101,13 @@ pub fn train(
     let schedule = Schedule::new(plan, &settings, train.len())?;
     let augmentation = ChaCha20Rng::seed_from_u64(recipe.seed_of(id, "augmentation")?);
     let mut batches = Batches::new(plan.augmentation, &sample, augmentation)?;
+    let steps = train.len().div_ceil(schedule.batch) as f64;
+    let mut objective = Objective::new(recipe, id, train, sample.kind, device, steps)?;
     let mut step = 0;
     for epoch in 1..=plan.max_epochs {
         let order = permutation(train.len(), &mut generator);
-        let running_loss = one_epoch(&network, &mut optimizer, &mut batches, &order, &schedule, &mut step)?;
+        let mut pass = Pass { objective: &mut objective, optimizer: &mut optimizer, batches: &mut batches };
+        let running_loss = pass.one_epoch(&network, &order, &schedule, &mut step)?;
         if !running_loss.is_finite() {
             return Err(TrainError::Diverged { id, epoch, loss: running_loss });
         }
@@ -168,10 +172,6 @@ fn evaluate_sample(network: &Network, sample: &Sample) -> Result<Fit> {
     })
 }
 
-fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    Ok(logits.f_cross_entropy_loss(labels, None::<&Tensor>, reduction, -100, 0.0)?)
-}
-
 /// A sample on the device, its inputs in the kind of numbers that passes use.
 pub(crate) struct Sample {
     pub(crate) inputs: Tensor,
@@ -201,30 +201,36 @@ fn rounded(network: &Network, precision: Precision) -> Result<Network> {
     Ok(network.deep_clone()?.to_kind(kind)?.to_kind(Kind::Float)?)
 }
 
-fn one_epoch(
-    network: &Network,
-    optimizer: &mut COptimizer,
-    batches: &mut Batches<'_>,
-    order: &[i64],
-    schedule: &Schedule,
-    step: &mut u64,
-) -> Result<f64> {
-    let device = network.device();
-    let mut total = Tensor::f_zeros([1], (Kind::Double, device))?;
-    for batch in order.chunks(schedule.batch) {
-        optimizer.set_learning_rate(schedule.learning_rate(*step))?;
-        let (x, y) = batches.take(batch)?;
-        // Gradients pass through the conversion to the 32-bit leaves.
-        let logits = network.to_kind(x.kind())?.forward(&x, Mode::Train)?.f_to_kind(Kind::Float)?;
-        let loss = cross_entropy(&logits, &y, Reduction::Mean)?;
-        optimizer.zero_grad()?;
-        loss.f_backward()?;
-        optimizer.step()?;
-        let count = y.size().first().copied().unwrap_or(0) as f64;
-        total = total.f_add(&loss.f_detach()?.f_to_kind(Kind::Double)?.f_mul_scalar(count)?)?;
-        *step += 1;
+/// What an epoch changes besides the network.
+struct Pass<'a, 'b> {
+    objective: &'a mut Objective,
+    optimizer: &'a mut COptimizer,
+    batches: &'a mut Batches<'b>,
+}
+
+impl Pass<'_, '_> {
+    /// One epoch in this order; gives the mean of its batches' losses.
+    fn one_epoch(
+        &mut self,
+        network: &Network,
+        order: &[i64],
+        schedule: &Schedule,
+        step: &mut u64,
+    ) -> Result<f64> {
+        let mut total = Tensor::f_zeros([1], (Kind::Double, network.device()))?;
+        for batch in order.chunks(schedule.batch) {
+            self.optimizer.set_learning_rate(schedule.learning_rate(*step))?;
+            let (x, y) = self.batches.take(batch)?;
+            let loss = self.objective.loss(network, batch, &x, &y, *step)?;
+            self.optimizer.zero_grad()?;
+            loss.f_backward()?;
+            self.optimizer.step()?;
+            let count = batch.len() as f64;
+            total = total.f_add(&loss.f_detach()?.f_to_kind(Kind::Double)?.f_mul_scalar(count)?)?;
+            *step += 1;
+        }
+        Ok(f64::try_from(total.f_sum(Kind::Double)?)? / order.len().max(1) as f64)
     }
-    Ok(f64::try_from(total.f_sum(Kind::Double)?)? / order.len().max(1) as f64)
 }
 
 /// Kernels with weight decay in one group, all other trainable parameters without it in another.

@@ -78,11 +78,7 @@ impl Experiment for NcClosedForm {
         for closed in LEARNERS {
             let learned: Learned = run.cell(&closed.name(), |run| {
                 let seed = run.seed("held-out");
-                let tasks = trained.tasks.draw(
-                    count,
-                    &mut Draws::new(seed, "tasks", 0),
-                    run.device(),
-                )?;
+                let tasks = trained.tasks.draw(count, &mut Draws::new(seed, "tasks", 0), run.device())?;
                 let moment = closed.learn(&tasks)?;
                 let train_loss = over_tasks(&moment.train_loss)?.value;
                 let gap = over_tasks(&moment.gap()?)?;

@@ -56,24 +56,29 @@ pub fn trained(run: &mut Run<'_>) -> Result<Trained> {
                 Some(path) => Recipe::read(&path)?,
                 None => Recipe::parse(if run.quick() { QUICK } else { FULL })?,
             };
-            let mut training = MetaTraining::open(recipe, &run.folder().join("model"), run.device())?;
-            let total = training.recipe().meta.steps;
-            if training.step() < total {
-                run.note(&format!("training the model: meta-step {} of {total}", training.step()));
-            }
-            let mut notes = Vec::new();
-            let trained = training.run(run.stop(), &mut |point| notes.push(*point));
-            if let Some(point) = notes.last() {
-                run.note(&format!("meta-step {}: R² {:.4} on held-out tasks", point.step, point.plain.r2));
-            }
-            match trained {
-                Err(NcError::Interrupted { .. }) => return Err(ExperimentError::Interrupted { done: 0 }),
-                trained => trained?,
-            }
+            meta_trained(run, recipe, "model")?
         }
     };
     let model = checkpoint.model.ready(Precision::Float32, false)?;
     let (tasks, learner) = checkpoint.description.recipe.regression()?;
     let (tasks, learner) = (tasks.clone(), learner.clone());
     Ok(Trained { checkpoint, model, tasks, learner })
+}
+
+/// The model of a recipe, trained in the folder of this name in the run's folder, where an interrupted training goes on.
+pub fn meta_trained(run: &mut Run<'_>, recipe: Recipe, folder: &str) -> Result<Checkpoint> {
+    let mut training = MetaTraining::open(recipe, &run.folder().join(folder), run.device())?;
+    let total = training.recipe().meta.steps;
+    if training.step() < total {
+        run.note(&format!("training the {folder}: meta-step {} of {total}", training.step()));
+    }
+    let mut points = Vec::new();
+    let trained = training.run(run.stop(), &mut |point| points.push(*point));
+    if let Some(point) = points.last() {
+        run.note(&format!("meta-step {}: R² {:.4} on held-out tasks", point.step, point.plain.r2));
+    }
+    match trained {
+        Err(NcError::Interrupted { .. }) => Err(ExperimentError::Interrupted { done: 0 }),
+        trained => Ok(trained?),
+    }
 }

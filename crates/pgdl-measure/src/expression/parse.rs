@@ -3,7 +3,7 @@
 use pgdl_zoo::did_you_mean::did_you_mean;
 
 use super::{Expression, Function, MAX_DEPTH, MAX_LENGTH, Operator};
-use crate::spec::Written;
+use crate::spec::{QUOTE, Written, quoted};
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,15 +200,24 @@ impl<'a> Parser<'a> {
         let value = if !key.is_empty() && self.eat('=') { self.value() } else { "" };
         if value.is_empty() {
             let rest = self.text[start..].split([',', ')']).next().unwrap_or_default().trim();
-            return Err(Misread { at: start, reason: format!("`{rest}` is no `key=value`"), hint: None });
+            let hint = rest
+                .contains(['/', '\\', '"'])
+                .then(|| "a file's path is written in double quotes: key=\"path\"".to_string());
+            return Err(Misread { at: start, reason: format!("`{rest}` is no `key=value`"), hint });
         }
         Ok((key, value))
     }
 
-    /// A number with or without a sign, or a word.
+    /// A number with or without a sign, a word, or any text in double quotes, which belong to it.
     fn value(&mut self) -> &'a str {
-        self.peek();
-        let start = self.at;
+        let start = match self.peek() {
+            Some(QUOTE) => {
+                let length = quoted(&self.text[self.at..]).map_or(0, str::len);
+                self.at += length;
+                return &self.text[self.at - length..self.at];
+            }
+            _ => self.at,
+        };
         if let [b'+' | b'-', b'0'..=b'9' | b'.', ..] = &self.text.as_bytes()[self.at..] {
             self.at += 1;
         }
@@ -342,6 +351,7 @@ mod tests {
             "(min margin:p=5,variant=as_coded l2_norm)"
         );
         assert_eq!(tree("max(margin:p=5, abs(l2_norm))"), "(max margin:p=5 (abs l2_norm))");
+        assert_eq!(tree("a:x=\"b, c) -d/e\" / f"), "(Divide a:x=\"b, c) -d/e\" f)");
         assert_eq!(tree("a:x=-5-2"), "(Subtract a:x=-5 2)");
         assert_eq!(tree("a:x=1e-3*2"), "(Multiply a:x=1e-3 2)");
         assert_eq!(tree("a:x=2^2"), "(Power a:x=2 2)");
@@ -375,6 +385,8 @@ mod tests {
             ("1.2.3", 0, "no finite number"),
             ("a:", 2, "no `key=value`"),
             ("a:p", 2, "`p` is no `key=value`"),
+            ("a:p=\"b", 2, "`p=\"b` is no `key=value`"),
+            ("a:p=/b", 2, "`p=/b` is no `key=value`"),
             ("2 * a:p= + 1", 6, "`p= + 1` is no `key=value`"),
             ("a:p=1,=2", 5, "commas between them"),
             ("a = b", 2, "`=` stands between"),

@@ -1,0 +1,102 @@
+//! Neural Complexity beside networks that are larger.
+
+use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
+
+use crate::error::Result;
+use crate::estimate::Estimate;
+use crate::experiment::{Experiment, ExperimentInfo};
+use crate::nc::PAPER;
+use crate::nc::classifiers::{self, Fitted, MNIST, Method};
+use crate::outcome::Outcome;
+use crate::run::Run;
+
+/// See [`INFO`].
+pub struct NcNetworkSize;
+
+/// What `nc_network_size` says of itself.
+static INFO: ExperimentInfo = ExperimentInfo {
+    name: "nc_network_size",
+    title: "On MNIST, a perceptron with 500 hidden units and Neural Complexity as its regularizer, beside perceptrons of two and \
+            four times the width without it.",
+    paper: PAPER,
+    version: 1,
+    quick: "4,000 training images, 5 epochs, 2 runs, learners of 64 units; minutes",
+    full: "55,000 training images, 20 epochs, 5 runs; hours",
+    data: &["mnist"],
+    options: &[],
+};
+
+const WIDTH: u32 = 500;
+
+impl Experiment for NcNetworkSize {
+    fn info(&self) -> &'static ExperimentInfo {
+        &INFO
+    }
+
+    fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
+        let sizes = classifiers::sizes(run);
+        let cases = [
+            (Method::CrossEntropy, WIDTH),
+            (Method::CrossEntropy, 2 * WIDTH),
+            (Method::CrossEntropy, 4 * WIDTH),
+            (Method::Nc, WIDTH),
+        ];
+        run.expect(cases.len() * sizes.runs);
+        classifiers::model(run, MNIST)?;
+        let percent = |key: &str, title: &str| {
+            Column::new(key, title).digits(Digits::Fixed { decimals: 2, scale: 100.0 }).with_interval()
+        };
+        let mut table = Table::new(vec![
+            Column::new("width", "hidden units"),
+            Column::new("method", "regularizer"),
+            percent("test_accuracy", "test accuracy, %"),
+            percent("train_accuracy", "train accuracy, %"),
+        ]);
+        let (mut plain, mut regularized, mut means) = (Vec::new(), Vec::new(), Vec::new());
+        for (method, width) in cases {
+            let mut fits: Vec<Fitted> = Vec::new();
+            for index in 0..sizes.runs {
+                let key = format!("method={} width={width} run={index}", method.name());
+                fits.push(run.cell(&key, |run| classifiers::fit(run, MNIST, method, width, index))?);
+            }
+            let mean = |of: fn(&Fitted) -> f64| -> Option<Estimate> {
+                Estimate::mean(&fits.iter().map(of).collect::<Vec<f64>>())
+            };
+            let cell = |estimate: Option<Estimate>| match estimate {
+                Some(estimate) => Cell::number(estimate.value).interval(estimate.interval),
+                None => Cell::text(""),
+            };
+            let accuracy = mean(|fit| fit.test_accuracy);
+            means.extend(accuracy.map(|accuracy| accuracy.value));
+            let points = if method == Method::Nc { &mut regularized } else { &mut plain };
+            points.extend(fits.iter().map(|fit| (f64::from(width), 100.0 * fit.test_accuracy)));
+            table.push(vec![
+                Cell::count(width as usize),
+                Cell::text(method.name()),
+                cell(accuracy),
+                cell(mean(|fit| fit.train_accuracy)),
+            ]);
+        }
+        let figure = Curves {
+            title: "Test accuracy of every run on MNIST".to_owned(),
+            x: "hidden units".to_owned(),
+            y: "test accuracy, %".to_owned(),
+            curves: vec![
+                Curve::through("no regularizer", plain),
+                Curve::through("Neural Complexity", regularized),
+            ],
+            ..Curves::default()
+        };
+        let mut outcome = Outcome::default();
+        if let [_, _, widest, with] = means[..] {
+            outcome = outcome.finding(format!(
+                "With NC, {WIDTH} units reach {:.2} % of the test images; {} units without it reach {:.2} %. The paper reports \
+                 that NC beats mere size.",
+                100.0 * with,
+                4 * WIDTH,
+                100.0 * widest
+            ));
+        }
+        Ok(outcome.table("accuracies", "Test accuracy by width", table).figure("accuracies", figure))
+    }
+}
