@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{NcError, Result};
-use crate::images::{Gap, ImageTasks, Images};
+use crate::images::{Gap, ImageTasks, Images, Look};
 use crate::learner::{Activation, Parameters, Regularizer};
 use crate::model::{Rows, Source};
 use crate::random::Draws;
@@ -65,7 +65,7 @@ struct Shape {
 pub struct Seen {
     /// Steps done.
     pub step: u64,
-    /// Probabilities of classes: `[T, m + n, c]`.
+    /// Probabilities of classes, on the image and on each further look at it side by side: `[T, m + n, looks · c]`.
     pub outputs: Tensor,
     /// Cross-entropy of each example: `[T, m + n]`.
     pub losses: Tensor,
@@ -218,14 +218,21 @@ impl Classifier {
                 Ok(())
             })?;
             if (step + 1).is_multiple_of(self.every) || step + 1 == self.steps {
-                let seen = self.look(&shape, &parameters, tasks, step + 1)?;
+                let seen = self.look(&shape, &parameters, images, tasks, step + 1)?;
                 on_moment(seen, draws)?;
             }
         }
         Ok(())
     }
 
-    fn look(&self, shape: &Shape, parameters: &[Tensor], tasks: &ImageTasks, step: u64) -> Result<Seen> {
+    fn look(
+        &self,
+        shape: &Shape,
+        parameters: &[Tensor],
+        images: &Images,
+        tasks: &ImageTasks,
+        step: u64,
+    ) -> Result<Seen> {
         tch::no_grad(|| {
             let inputs = tasks.inputs.f_view([tasks.len(), tasks.examples(), -1])?;
             let logits = shape.logits(self.activation, parameters, &inputs)?;
@@ -235,13 +242,12 @@ impl Classifier {
                 let mean = |start, length| each.f_narrow(1, start, length)?.f_mean_dim(1, false, Kind::Float);
                 Ok([mean(0, tasks.train)?, mean(tasks.train, tasks.examples() - tasks.train)?])
             };
-            Ok(Seen {
-                step,
-                errors: parts(&wrong)?,
-                mean_losses: parts(&losses)?,
-                outputs: logits.f_softmax(-1, Kind::Float)?,
-                losses,
-            })
+            let mut outputs = logits.f_softmax(-1, Kind::Float)?;
+            if images.look == Look::Mirrored {
+                let mirrored = shape.logits(self.activation, parameters, &images.view.mirrored(&inputs)?)?;
+                outputs = Tensor::f_cat(&[outputs, mirrored.f_softmax(-1, Kind::Float)?], -1)?;
+            }
+            Ok(Seen { step, errors: parts(&wrong)?, mean_losses: parts(&losses)?, outputs, losses })
         })
     }
 }

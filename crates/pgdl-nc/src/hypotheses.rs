@@ -169,9 +169,9 @@ impl Hypotheses {
             Kinds::Images { images, .. } => vec![
                 column("train_inputs", &[images.rows], Kind::Int64),
                 column("train_targets", &[images.rows], Kind::Int64),
-                numbers("train_outputs", &[images.rows, shape.outputs]),
+                numbers("train_outputs", &[images.rows, shape.looks * shape.outputs]),
                 column("test_inputs", &[images.rows], Kind::Int64),
-                numbers("test_outputs", &[images.rows, shape.outputs]),
+                numbers("test_outputs", &[images.rows, shape.looks * shape.outputs]),
                 numbers("gap", &[]),
                 numbers("train_losses", &[images.rows]),
             ],

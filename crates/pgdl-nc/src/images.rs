@@ -47,6 +47,36 @@ pub struct Images {
     pub noise: [f64; 2],
     /// The loss whose gap the model learns.
     pub gap: Gap,
+    /// What the model sees of a learner's outputs.
+    #[serde(default, skip_serializing_if = "Look::is_plain")]
+    pub look: Look,
+}
+
+/// What the model sees of a hypothesis on a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// h(x), as in the paper.
+    #[default]
+    Plain,
+    /// h(x), and h of x with left and right changed, which no learner of a recipe is trained on. Hypotheses that generalize
+    /// better agree more with themselves on such images; of networks that fit their training data alike, the outputs
+    /// on test images alone tell next to nothing of the gap.
+    Mirrored,
+}
+
+impl Look {
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+
+    /// How many outputs there are of a row.
+    pub fn count(self) -> i64 {
+        match self {
+            Self::Plain => 1,
+            Self::Mirrored => 2,
+        }
+    }
 }
 
 fn default_classes() -> i64 {
@@ -108,6 +138,12 @@ impl View {
     /// Numbers in a view.
     pub fn numbers(&self) -> i64 {
         self.size * self.size * self.channels
+    }
+
+    /// Views `[…, numbers]` with left and right changed.
+    pub fn mirrored(&self, views: &Tensor) -> Result<Tensor> {
+        let rows = views.f_reshape([-1, self.size])?;
+        Ok(rows.f_flip([1])?.f_view(&views.size()[..])?)
     }
 
     /// Views of images `[N, H, W, C]`, scaled to mean 0 and deviation 1 by `scale`: `[N, channels·size·size]`.

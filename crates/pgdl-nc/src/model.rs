@@ -27,6 +27,10 @@ pub struct Shape {
     pub inputs: i64,
     /// Numbers in a row's h(x), and in its target.
     pub outputs: i64,
+    /// How many h's there are of a row: 1, or more where the hypothesis is also seen on changed inputs, as in
+    /// [`Look::Mirrored`](crate::images::Look::Mirrored).
+    #[serde(skip_serializing_if = "is_one")]
+    pub looks: i64,
     /// Width of every hidden layer and embedding.
     pub width: i64,
     /// Dense layers of the encoder, ReLU between them.
@@ -41,6 +45,10 @@ pub struct Shape {
     /// What a train row's value is made of.
     #[serde(skip_serializing_if = "Value::is_concatenation")]
     pub value: Value,
+}
+
+fn is_one(looks: &i64) -> bool {
+    *looks == 1
 }
 
 /// Convolutions of 3 × 3 pixels and stride 2, ReLU after each, and one dense layer to the model's width.
@@ -137,6 +145,7 @@ impl Default for Shape {
         Self {
             inputs: 1,
             outputs: 1,
+            looks: 1,
             width: 512,
             encoder_layers: 3,
             heads: 8,
@@ -149,7 +158,12 @@ impl Default for Shape {
 
 impl Shape {
     pub(crate) fn check(&self) -> Result<()> {
-        let counts = [("inputs", self.inputs), ("outputs", self.outputs), ("width", self.width)];
+        let counts = [
+            ("inputs", self.inputs),
+            ("outputs", self.outputs),
+            ("looks", self.looks),
+            ("width", self.width),
+        ];
         for (key, value) in counts {
             if !(1..=1 << 16).contains(&value) {
                 return Err(NcError::value(format!("model.{key}"), value, "between 1 and 65536"));
@@ -196,7 +210,7 @@ impl Shape {
             seen = self.width;
         }
         for layer in 0..self.encoder_layers {
-            let inputs = if layer == 0 { seen + self.outputs } else { self.width };
+            let inputs = if layer == 0 { seen + self.looks * self.outputs } else { self.width };
             layers.push(Layer::dense(format!("encoder.{layer}"), inputs, self.width));
         }
         layers.push(Layer::dense("query", self.width, self.width));
@@ -244,7 +258,9 @@ impl Shape {
             images += size * size * channels * self.width;
             seen = self.width;
         }
-        let encoder = images + (seen + self.outputs) * self.width + (self.encoder_layers as i64 - 1) * square;
+        let encoder = images
+            + (seen + self.looks * self.outputs) * self.width
+            + (self.encoder_layers as i64 - 1) * square;
         let decoder = (self.decoder_layers as i64 - 1) * square + self.width;
         let known = self.outputs + self.value.extra();
         let value = if self.value.bilinear { known * square } else { square + known * self.width };
@@ -327,11 +343,11 @@ pub struct Rows {
     pub train_inputs: Tensor,
     /// Y_tr: `[B, m, outputs]`.
     pub train_targets: Tensor,
-    /// h(X_tr): `[B, m, outputs]`.
+    /// h(X_tr): `[B, m, looks · outputs]`.
     pub train_outputs: Tensor,
     /// X_te: `[B, n, inputs]`.
     pub test_inputs: Tensor,
-    /// h(X_te): `[B, n, outputs]`.
+    /// h(X_te): `[B, n, looks · outputs]`.
     pub test_outputs: Tensor,
 }
 
@@ -361,10 +377,11 @@ impl Rows {
             Source::Inputs => vec![batch, rows, shape.inputs],
             Source::Among(_) | Source::Embedded(_) => vec![batch, rows],
         };
-        let outputs = |rows| vec![batch, rows, shape.outputs];
+        let targets = vec![batch, train, shape.outputs];
+        let outputs = |rows| vec![batch, rows, shape.looks * shape.outputs];
         let mut wanted = vec![
             ("X_tr", &self.train_inputs, inputs(train)),
-            ("Y_tr", &self.train_targets, outputs(train)),
+            ("Y_tr", &self.train_targets, targets),
             ("h(X_tr)", &self.train_outputs, outputs(train)),
             ("X_te", &self.test_inputs, inputs(test)),
             ("h(X_te)", &self.test_outputs, outputs(test)),
@@ -515,8 +532,8 @@ impl Ready {
             Source::Among(inputs) => self.see(&inputs.f_index_select(0, &positions()?)?)?,
             Source::Embedded(embedded) => embedded.f_index_select(0, &positions()?)?.f_to_kind(self.kind)?,
         };
-        let outputs =
-            both(&rows.train_outputs, &rows.test_outputs, self.shape.outputs)?.f_to_kind(self.kind)?;
+        let outputs = both(&rows.train_outputs, &rows.test_outputs, self.shape.looks * self.shape.outputs)?
+            .f_to_kind(self.kind)?;
         let mut layers = self.leaves[self.image_leaves()..].chunks_exact(2);
         let mut next = || layers.next().map(|pair| (&pair[0], &pair[1]));
         let mut dense = |input: &Tensor| -> Result<Tensor> {

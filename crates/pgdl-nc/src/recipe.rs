@@ -230,6 +230,14 @@ impl Recipe {
                 let (images, classifier) = self.classification()?;
                 images.check()?;
                 classifier.check()?;
+                if self.model.looks != images.look.count() {
+                    let allowed = format!("{}, as of images.look", images.look.count());
+                    return Err(NcError::value("model.looks", self.model.looks, allowed));
+                }
+                if self.model.looks > 1 && self.meta.lambda != 0.0 {
+                    let allowed = "0 where the model looks more than once: such a model is no regularizer";
+                    return Err(NcError::value("meta.lambda", self.meta.lambda, allowed));
+                }
                 (images.view.numbers(), images.classes, classifier.moments())
             }
         };

@@ -129,6 +129,12 @@ impl Penalty {
         let path = &settings.checkpoint;
         let checkpoint = Checkpoint::read(path, device)?;
         let (images, _) = checkpoint.description.recipe.classification()?;
+        if checkpoint.model.shape().looks != 1 {
+            return Err(TrainError::Recipe(format!(
+                "{}: the model looks at mirrored images, too: it is a measure, and no regularizer",
+                path.display()
+            )));
+        }
         let labels = train.labels.f_max()?.f_int64_value(&[])?;
         if labels >= images.classes {
             return Err(TrainError::Recipe(format!(

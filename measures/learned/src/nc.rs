@@ -7,7 +7,7 @@ use pgdl_measure::{
     Effect, Invariances, Logits, Losses, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo,
     ParameterKind, Parameters, Probe, RegistryError,
 };
-use pgdl_nc::images::{Gap, Images, Scale};
+use pgdl_nc::images::{Gap, Images, Look, Scale};
 use pgdl_nc::model::{Precision, Rows, Source};
 use pgdl_nc::{Checkpoint, NcError};
 
@@ -43,7 +43,7 @@ const BASE: MeasureInfo = MeasureInfo {
              probabilities of classes; ℓ: cross-entropies; e: embeddings of an image and of f on it",
     paper: "Lee, Kim, Yang, Hwang 2020, Neural Complexity Measures (the form for classification)",
     needs: &[Need::Labels, Need::TestInputs],
-    cost: "1 F, and draws · m of the test inputs",
+    cost: "1 F + at most 3 · draws · m/n F",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
@@ -106,8 +106,8 @@ impl NeuralComplexity {
         let read = match shipped {
             Some((name, bytes)) => Checkpoint::from_bytes(Path::new(name), bytes, probe.device()),
             None => {
-                let path =
-                    self.checkpoint.rsplit_once('#').map_or(self.checkpoint.as_str(), |(path, _)| path);
+                let text = self.checkpoint.trim_matches('"');
+                let path = text.rsplit_once('#').map_or(text, |(path, _)| path);
                 Checkpoint::read(Path::new(path), probe.device())
             }
         };
@@ -217,26 +217,33 @@ impl NeuralComplexity {
 
 /// What the model sees of the network.
 fn seen(probe: &Probe, images: &Images, drawn: &Drawn, queries: &Tensor) -> Result<Rows, MeasureError> {
-    // Only what is drawn is looked at, each once.
-    let (asked, inverse, _) = drawn.test.f_reshape([-1])?.f_unique_dim(0, true, true, false)?;
-    let inverse = inverse.f_view(&drawn.test.size()[..])?;
-    let asked = queries.f_index_select(0, &asked)?;
-    let mut logits = Vec::new();
-    for start in (0..asked.size()[0]).step_by(probe.batch_size() as usize) {
-        probe.check_deadline()?;
-        let count = probe.batch_size().min(asked.size()[0] - start);
-        logits.push(probe.forward(&asked.f_narrow(0, start, count)?)?);
-    }
-    let test_logits = Tensor::f_cat(&logits, 0)?;
-    if !bool::try_from(test_logits.f_isfinite()?.f_all()?)? {
-        return MeasureError::undefined("the network's output is not finite on every query");
-    }
     let train_logits = probe.get(&Logits)?;
     let losses = probe.get(&Losses)?;
-
-    let probabilities = |logits: &Tensor| -> Result<Tensor, MeasureError> {
-        let missing = images.classes - logits.size()[1];
-        Ok(logits.f_softmax(1, Kind::Double)?.f_constant_pad_nd([0, missing])?)
+    // Of the queries only what is drawn is looked at, each once.
+    let (asked, test_rows) = distinct(&drawn.test)?;
+    let asked = queries.f_index_select(0, &asked)?;
+    let test_logits = logits(probe, &asked)?;
+    let (mut train_looks, mut test_looks) = (vec![train_logits.shallow_clone()], vec![test_logits]);
+    let (looked_at, train_rows) = match images.look {
+        Look::Plain => (None, drawn.train.shallow_clone()),
+        Look::Mirrored => {
+            let (places, rows) = distinct(&drawn.train)?;
+            let train = probe.inputs().f_index_select(0, &places)?;
+            train_looks[0] = train_logits.f_index_select(0, &places)?;
+            train_looks.push(logits(probe, &mirrored(&train)?)?);
+            test_looks.push(logits(probe, &mirrored(&asked)?)?);
+            (Some(places), rows)
+        }
+    };
+    let probabilities = |looks: &[Tensor]| -> Result<Tensor, MeasureError> {
+        let each: Vec<Tensor> = looks
+            .iter()
+            .map(|logits| {
+                let missing = images.classes - logits.size()[1];
+                logits.f_softmax(1, Kind::Double)?.f_constant_pad_nd([0, missing])
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Tensor::f_cat(&each, 1)?)
     };
     let rows_of = |table: &Tensor, positions: &Tensor| -> Result<Tensor, MeasureError> {
         let [draws, rows] = positions.size()[..] else {
@@ -251,18 +258,42 @@ fn seen(probe: &Probe, images: &Images, drawn: &Drawn, queries: &Tensor) -> Resu
             .of(inputs, &scale)
             .map_err(|error| MeasureError::Undefined(format!("the inputs: {error}")))
     };
-    let inputs = Tensor::f_cat(&[view(probe.inputs())?, view(&asked)?], 0)?.f_to_kind(Kind::Double)?;
+    let train_inputs = match &looked_at {
+        Some(places) => probe.inputs().f_index_select(0, places)?,
+        None => probe.inputs().shallow_clone(),
+    };
+    let inputs = Tensor::f_cat(&[view(&train_inputs)?, view(&asked)?], 0)?.f_to_kind(Kind::Double)?;
     let targets = probe.labels().f_one_hot(images.classes)?.f_to_kind(Kind::Double)?;
-    let losses = losses.f_unsqueeze(1)?;
     Ok(Rows {
         source: Source::Among(inputs),
-        train_losses: Some(rows_of(&losses, &drawn.train)?.f_squeeze_dim(-1)?),
-        train_inputs: drawn.train.shallow_clone(),
+        train_losses: Some(rows_of(&losses.f_unsqueeze(1)?, &drawn.train)?.f_squeeze_dim(-1)?),
         train_targets: rows_of(&targets, &drawn.train)?,
-        train_outputs: rows_of(&probabilities(&train_logits)?, &drawn.train)?,
-        test_inputs: inverse.f_add_scalar(probe.sample_size() as i64)?,
-        test_outputs: rows_of(&probabilities(&test_logits)?, &inverse)?,
+        train_outputs: rows_of(&probabilities(&train_looks)?, &train_rows)?,
+        train_inputs: train_rows,
+        test_inputs: test_rows.f_add_scalar(train_inputs.size()[0])?,
+        test_outputs: rows_of(&probabilities(&test_looks)?, &test_rows)?,
     })
+}
+
+/// The different positions of a table, and where among them each of its positions is.
+fn distinct(table: &Tensor) -> Result<(Tensor, Tensor), MeasureError> {
+    let (values, places, _) = table.f_reshape([-1])?.f_unique_dim(0, true, true, false)?;
+    Ok((values, places.f_view(&table.size()[..])?))
+}
+
+/// The network's outputs on other inputs than the sample's.
+fn logits(probe: &Probe, inputs: &Tensor) -> Result<Tensor, MeasureError> {
+    let mut outputs = Vec::new();
+    for start in (0..inputs.size()[0]).step_by(probe.batch_size() as usize) {
+        probe.check_deadline()?;
+        let count = probe.batch_size().min(inputs.size()[0] - start);
+        outputs.push(probe.forward(&inputs.f_narrow(0, start, count)?)?);
+    }
+    let outputs = Tensor::f_cat(&outputs, 0)?;
+    if !bool::try_from(outputs.f_isfinite()?.f_all()?)? {
+        return MeasureError::undefined("the network's output is not finite on every row that is looked at");
+    }
+    Ok(outputs)
 }
 
 /// Images `[N, H, W, C]` with left and right changed. Other inputs have no mirror image.

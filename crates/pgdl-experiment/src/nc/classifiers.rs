@@ -78,10 +78,10 @@ pub fn sizes(run: &Run<'_>) -> Sizes {
             train: 55_000,
             queries: 5_000,
             test: 10_000,
-            epochs: 20,
+            epochs: 10,
             batch: 100,
             runs: 5,
-            meta_steps: 3_000,
+            meta_steps: 1_500,
         }
     }
 }

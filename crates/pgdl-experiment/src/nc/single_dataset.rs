@@ -21,7 +21,7 @@ static INFO: ExperimentInfo = ExperimentInfo {
     paper: PAPER,
     version: 1,
     quick: "4,000 training images, 5 epochs, 2 runs, learners of 64 units; minutes",
-    full: "55,000 training images, 20 epochs, 5 runs; hours",
+    full: "55,000 training images, 10 epochs, 5 runs; hours",
     data: &["mnist", "fashion_mnist"],
     options: &[],
 };
