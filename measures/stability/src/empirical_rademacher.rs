@@ -37,7 +37,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
               σᵢ ⟨∇_w ℓᵢ, u⟩ = (1/m) E_σ ‖Σᵢ σᵢ ∇_w ℓᵢ‖",
     shapes: "σᵢ_c: independent signs, one for each sample and class (form=local: for each sample); φᵢ: [D] what the last layer \
              reads, W: [D, C] its kernel, its bias left aside; w: [P] all trainable parameters; ℓ: cross-entropy; m: the first samples",
-    paper: "Bartlett & Mendelson 2002, Rademacher and Gaussian Complexities, definition 2 and lemma 22; for several outputs Maurer 2016",
+    paper: "Bartlett & Mendelson 2002, Rademacher and Gaussian Complexities, definition 2 and lemma 22 (here without the \
+            absolute value and the factor 2); for several outputs Maurer 2016",
     needs: &[Need::Labels],
     cost: "1 F; form=local: m/n B over copies of the network, one per sample, m = 1000, and room for 16 vectors like w",
     invariances: Invariances {

@@ -24,7 +24,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
               diag(pᵢ) − pᵢpᵢᵀ,  rᵢ = pᵢ − e_{yᵢ}",
     shapes: "fᵢ: [C] logits; pᵢ: [C] their softmax; φᵢ: [D] what the last layer reads, with a 1 for the bias; A: [CD, CD]; Qᵢ, Sᵢ: [C, C]; \
              ℓ: cross-entropy; n: the sample",
-    paper: "Rad & Maleki 2020, A Scalable Estimate of the Out-of-Sample Prediction Error via Approximate Leave-One-Out",
+    paper: "Rad & Maleki 2020, A Scalable Estimate of the Out-of-Sample Prediction Error via Approximate Leave-One-Out \
+            Cross-Validation",
     needs: &[Need::Labels],
     cost: "1 F, and a matrix of CD rows: its assembly, its inverse and its forms, n(CD)² + (CD)³ each",
     invariances: Invariances {
