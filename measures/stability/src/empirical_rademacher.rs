@@ -97,7 +97,7 @@ impl EmpiricalRademacher {
             })
             .collect::<Result<_, MeasureError>>()?;
         let mean_square = classes as f64 * sum_of_squares(&features)?;
-        Ok((sum_of_squares(&model.kernel)?.sqrt(), Norms { squares, mean_square }))
+        Ok((model.kernel_norm, Norms { squares, mean_square }))
     }
 
     /// ‖Σᵢ σᵢ ∇ℓᵢ‖² of each draw, and their mean over all signs, Σ‖∇ℓᵢ‖².

@@ -94,9 +94,9 @@ impl Quantity for Influence {
 enum Curvature<'a> {
     /// diag(p) − p pᵀ, p the rows of `[n, C]`.
     Softmax(&'a Tensor),
-    /// The identity: half the squared error.
+    /// The identity, for n samples and C outputs like these: half the squared error.
     #[cfg(test)]
-    Squared,
+    Squared(&'a Tensor),
 }
 
 impl Curvature<'_> {
@@ -109,7 +109,16 @@ impl Curvature<'_> {
                 Ok(p.f_diag_embed(0, 1, 2)?.f_sub(&outer)?)
             }
             #[cfg(test)]
-            Self::Squared => Ok(residuals.f_ones_like()?.f_diag_embed(0, 1, 2)?),
+            Self::Squared(_) => Ok(residuals.f_ones_like()?.f_diag_embed(0, 1, 2)?),
+        }
+    }
+
+    /// The diagonals of all Sᵢ, without the rest: `[n, C]`.
+    fn diagonals(&self) -> Result<Tensor, MeasureError> {
+        match self {
+            Self::Softmax(p) => Ok(p.f_mul(&p.f_neg()?.f_add_scalar(1.0)?)?),
+            #[cfg(test)]
+            Self::Squared(like) => Ok(like.f_ones_like()?),
         }
     }
 }
@@ -187,7 +196,7 @@ impl Samples<'_> {
         ridge: f64,
         check: &dyn Fn() -> Result<(), MeasureError>,
     ) -> Result<Effects, MeasureError> {
-        let curvatures = self.curvature.blocks(0, self.residuals)?.f_diagonal(0, 1, 2)?;
+        let curvatures = self.curvature.diagonals()?;
         let mut within = Vec::new();
         for class in 0..self.residuals.size()[1] {
             check()?;
@@ -274,7 +283,8 @@ mod tests {
         let all: Vec<i64> = (0..SAMPLES as i64).collect();
         let predictions = features.mm(&ridge_regression(&features, &targets, &all));
         let residuals = &predictions - &targets;
-        let samples = Samples { features: &features, residuals: &residuals, curvature: Curvature::Squared };
+        let samples =
+            Samples { features: &features, residuals: &residuals, curvature: Curvature::Squared(&residuals) };
         for effects in [samples.full(RIDGE, &|| Ok(())), samples.by_class(RIDGE, &|| Ok(()))] {
             let effects = effects.unwrap();
             for left_out in 0..SAMPLES as i64 {
@@ -331,7 +341,8 @@ mod tests {
     fn too_large_a_matrix_is_refused_with_a_way_out() {
         let features = Tensor::ones([2, LARGEST], (Kind::Double, Device::Cpu));
         let residuals = Tensor::ones([2, 2], (Kind::Double, Device::Cpu));
-        let samples = Samples { features: &features, residuals: &residuals, curvature: Curvature::Squared };
+        let samples =
+            Samples { features: &features, residuals: &residuals, curvature: Curvature::Squared(&residuals) };
         let Err(MeasureError::Unavailable(reason)) = samples.full(1.0, &|| Ok(())) else { panic!() };
         assert!(reason.contains("form=class"), "{reason}");
     }

@@ -1,6 +1,7 @@
 //! The last layer as a linear model of its features.
 
-use pgdl_measure::network::{Activation, Architecture, Conv2d, Layer, Mode, Network, Source};
+use pgdl_measure::network::{Activation, Architecture, DepthwiseConv2d, Layer, Mode, Network, Source};
+use pgdl_measure::sums::sum_of_squares;
 use pgdl_measure::tch::{Kind, Tensor, no_grad};
 use pgdl_measure::{Kernel, MeasureError, Probe, Quantity, kernels};
 
@@ -13,12 +14,12 @@ pub(crate) struct LastLayer;
 /// What [`LastLayer`] finds.
 #[derive(Debug)]
 pub(crate) struct LinearModel {
-    /// φ, `[n, D]`, f64, without the bias.
+    /// φ, `[n, D]`, f64, without the bias; for a convolution channel by channel.
     pub features: Tensor,
     /// f, `[n, C]`, f64.
     pub logits: Tensor,
-    /// W, `[D, C]`, f64.
-    pub kernel: Tensor,
+    /// ‖W‖_F.
+    pub kernel_norm: f64,
     /// Whether there are biases b.
     pub has_bias: bool,
 }
@@ -70,14 +71,14 @@ impl Quantity for LastLayer {
             features.push(patches.features(&read)?.f_to_kind(Kind::Double)?);
             logits.push(outputs.f_to_kind(Kind::Double)?);
         }
-        let units = kernel.tensor.size().pop().unwrap_or(1);
+        let square = sum_of_squares(kernel.tensor)?;
+        if !square.is_finite() {
+            return MeasureError::undefined("the last kernel is not finite");
+        }
         Ok(LinearModel {
             features: finite(Tensor::f_cat(&features, 0)?, "what the last layer reads")?,
             logits: finite(Tensor::f_cat(&logits, 0)?, "the network's output")?,
-            kernel: finite(
-                kernel.tensor.f_detach()?.f_to_kind(Kind::Double)?.f_reshape([-1, units])?,
-                "the last kernel",
-            )?,
+            kernel_norm: square.sqrt(),
             has_bias: network.weights()[kernel.node].len() > 1,
         })
     }
@@ -94,7 +95,7 @@ pub(crate) fn finite(tensor: Tensor, what: &str) -> Result<Tensor, MeasureError>
 enum Patches {
     /// They are it.
     Dense,
-    /// For convolutions: the layer and what follows it, with the identity as kernel, one output for each of its D weights.
+    /// For convolutions: the layer and what follows it, with an output for each of its D weights, the value that it meets.
     Convolution(Network),
 }
 
@@ -118,12 +119,17 @@ impl Patches {
         };
         let mut shape = kernel.tensor.size();
         let outputs = shape.pop();
-        let fan_in: i64 = shape.iter().product();
         let copying = match kernel.layer {
             Layer::Dense(_) if input.len() == 1 => None,
-            Layer::Conv2d(conv) if conv.groups == 1 => {
-                Some(Layer::Conv2d(Conv2d { filters: fan_in, use_bias: false, ..conv.clone() }))
-            }
+            Layer::Conv2d(conv) if conv.groups == 1 => Some(Layer::DepthwiseConv2d(DepthwiseConv2d {
+                kernel: conv.kernel,
+                strides: conv.strides,
+                padding: conv.padding,
+                dilation: conv.dilation,
+                depth_multiplier: conv.kernel.iter().product(),
+                use_bias: false,
+                activation: Activation::Linear,
+            })),
             other => return refuse(&format!("it belongs to a layer of the kind {}", other.kind())),
         };
         if outputs != Some(network.classes()?) {
@@ -149,9 +155,13 @@ impl Patches {
         }
         let Some(copying) = copying else { return Ok(Self::Dense) };
         let architecture = Architecture::sequential(input, std::iter::once(copying).chain(behind).collect())?;
-        let identity = Tensor::f_eye(fan_in, (network.kind(), network.device()))?;
+        // [kh, kw, in, kh · kw]: each output copies one place of the window of one channel.
+        let places: i64 = shape[..2].iter().product();
+        let one_place = Tensor::f_eye(places, (network.kind(), network.device()))?;
+        let kernel = one_place.f_reshape([shape[0], shape[1], 1, places])?;
+        let kernel = kernel.f_expand([shape[0], shape[1], shape[2], places], false)?.f_contiguous()?;
         let mut weights: Vec<Vec<Tensor>> = architecture.nodes.iter().map(|_| Vec::new()).collect();
-        weights[0].push(identity.f_reshape([shape, vec![fan_in]].concat())?);
+        weights[0].push(kernel);
         Ok(Self::Convolution(Network::new(architecture, weights)?))
     }
 
