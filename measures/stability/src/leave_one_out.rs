@@ -37,7 +37,10 @@ pub static INFO: MeasureInfo = MeasureInfo {
                 weights as they are along the gradient of the sample that is left out, with the curvature of the others (of \
                 which the Sherman–Morrison–Woodbury identity makes that of all): exact for a squared loss, and close where one \
                 sample moves its own probabilities little. Where the last layer is no minimum of its loss with the ridge, the \
-                rest of the gradient is left aside. A is a generalized Gauss–Newton matrix, here also the Hessian. BatchNormalization is \
+                rest of the gradient is left aside. Where the network is certain and wrong, the curvature is small and the step far too \
+                long: such samples can dominate the mean. The features have seen the sample that is left out, so that the value does \
+                not know what the other layers have learned by heart: on mnist_width, where narrow layers generalize worst, it \
+                ranks against the gap (τ = −0.55). A is a generalized Gauss–Newton matrix, here also the Hessian. BatchNormalization is \
                 folded first. A convolution whose outputs are averaged has the average patch as φ. form=class drops \
                 what couples the classes, in A and in Sᵢ. Unavailable with form=full where CD is above 6000; undefined where \
                 the logits are no affine function of the last kernel.",
