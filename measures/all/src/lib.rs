@@ -22,5 +22,7 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     pgdl_measure_singular::register(registry)?;
     pgdl_measure_robustness::register(registry)?;
     pgdl_measure_description_length::register(registry)?;
+    pgdl_measure_stability::register(registry)?;
+    pgdl_measure_information::register(registry)?;
     pgdl_measure_learned::register(registry)
 }

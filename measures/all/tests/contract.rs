@@ -52,7 +52,9 @@ fn the_first_families_are_complete() {
             "pac_bayes",
             "singular",
             "robustness",
-            "description_length"
+            "description_length",
+            "stability",
+            "information"
         ]
     );
     assert_eq!(
@@ -198,7 +200,12 @@ fn the_first_families_are_complete() {
         ["llc", "wbic", "waic", "singular_fluctuation", "bayes_error", "gibbs_error", "posterior_gap"]
     );
     assert_eq!(ids("robustness"), ["layer_reinit", "layer_rerandomize", "module_criticality"]);
-    assert_eq!(ids("description_length"), ["quantized_bits", "pruning_curve", "two_part_code"]);
+    assert_eq!(
+        ids("description_length"),
+        ["quantized_bits", "pruning_curve", "two_part_code", "prequential"]
+    );
+    assert_eq!(ids("stability"), ["leave_one_out", "influence_trace", "empirical_rademacher"]);
+    assert_eq!(ids("information"), ["weight_information"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use pgdl_measure::{Registry, RegistryError};
 
 mod fit;
+pub mod prequential;
 pub mod pruning_curve;
 mod quantize;
 pub mod quantized_bits;
@@ -20,5 +21,6 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
         Ok(Box::new(pruning_curve::PruningCurve::new(parameters)?))
     })?;
     registry
-        .add(&two_part_code::INFO, |parameters| Ok(Box::new(two_part_code::TwoPartCode::new(parameters)?)))
+        .add(&two_part_code::INFO, |parameters| Ok(Box::new(two_part_code::TwoPartCode::new(parameters)?)))?;
+    registry.add(&prequential::INFO, |parameters| Ok(Box::new(prequential::Prequential::new(parameters)?)))
 }

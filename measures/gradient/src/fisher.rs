@@ -11,7 +11,7 @@ use crate::moments::{Sums, at_once, check_parameters};
 /// diag(p) − p pᵀ = E[z zᵀ] for z = Σ_c v_c √p_c (e_c − p) with random signs v. One sample takes one backward pass for each
 /// draw, over all classes together, and no class is left to chance.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FisherDiagonal {
+pub struct FisherDiagonal {
     /// m, or all when there are fewer.
     pub samples: usize,
     /// Draws of the signs.

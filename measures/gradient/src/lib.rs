@@ -9,10 +9,15 @@ pub mod gradient_noise;
 pub mod gsnr;
 pub mod iiw;
 pub mod input_gradient_norm;
+mod jackknife;
 pub mod jacobian_norm;
 mod layer_jacobians;
 mod moments;
 pub mod tic;
+
+pub use fisher::FisherDiagonal;
+pub use jackknife::jackknife;
+pub use moments::at_once;
 
 /// Adds the family's measures to `registry`.
 ///

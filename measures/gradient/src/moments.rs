@@ -145,8 +145,8 @@ impl Sums {
     }
 }
 
-/// Samples at a time: each takes a few copies of all parameters.
-pub(crate) fn at_once(network: &Network) -> i64 {
+/// Samples at a time for [`per_sample_gradients`]: each takes a few copies of all parameters.
+pub fn at_once(network: &Network) -> i64 {
     let parameters = network.architecture().trainable_count().unwrap_or(i64::MAX).max(1);
     match network.device() {
         // What the caches hold.

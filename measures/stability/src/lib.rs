@@ -1,0 +1,27 @@
+//! Stability: how much the network hangs on single samples, and what labels its functions could fit.
+//!
+//! Disagreement of two networks that differ in their seed alone (Jiang, Nagarajan, Baek, Kolter 2022) is not here: a measure
+//! sees one network, through its probe, and the zoos that come along have one seed per setting.
+
+use pgdl_measure::{Registry, RegistryError};
+
+pub mod empirical_rademacher;
+mod influence;
+pub mod influence_trace;
+mod last_layer;
+pub mod leave_one_out;
+
+/// Adds the family's measures to `registry`.
+///
+/// # Errors
+/// An id is taken already.
+pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
+    registry
+        .add(&leave_one_out::INFO, |parameters| Ok(Box::new(leave_one_out::LeaveOneOut::new(parameters)?)))?;
+    registry.add(&influence_trace::INFO, |parameters| {
+        Ok(Box::new(influence_trace::InfluenceTrace::new(parameters)?))
+    })?;
+    registry.add(&empirical_rademacher::INFO, |parameters| {
+        Ok(Box::new(empirical_rademacher::EmpiricalRademacher::new(parameters)?))
+    })
+}
