@@ -69,6 +69,9 @@ pub enum Command {
     Predict(PredictArguments),
     /// Make a page of runs: board, plots, slices, coverage, provenance
     Report(ReportArguments),
+    /// Train one network of a recipe, to see what a setting or a regularizer does; `zoo build` trains and keeps them all
+    #[command(name = "train")]
+    Network(NetworkArguments),
     /// Train, evaluate and look at models of Neural Complexity
     #[command(subcommand)]
     Nc(NcCommand),
@@ -433,6 +436,47 @@ pub struct ScoreArguments {
     pub run: RunArguments,
     #[command(flatten)]
     pub output: OutputArguments,
+}
+
+/// `pgdl train`
+#[derive(Debug, Args)]
+pub struct NetworkArguments {
+    /// A recipe (TOML)
+    pub recipe: PathBuf,
+    /// The network's number in the recipe's grid
+    #[arg(long, default_value_t = 0, value_name = "ID")]
+    pub network: u64,
+    /// A regularizer instead of the recipe's
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub regularizer: Option<RegularizerName>,
+    /// For nc: the trained model, of form classification
+    #[arg(long, value_name = "FILE", required_if_eq("regularizer", "nc"))]
+    pub checkpoint: Option<PathBuf>,
+    /// For nc: λ
+    #[arg(long, default_value_t = 1.0, value_name = "NUMBER")]
+    pub weight: f64,
+    /// For nc: positions in the data set's training half of the unlabelled inputs
+    #[arg(long, value_name = "RANGES", required_if_eq("regularizer", "nc"))]
+    pub queries: Option<String>,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+    /// Format of what is printed on standard output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// What is added to the training loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum RegularizerName {
+    /// Nothing but the recipe's weight decay and dropout
+    None,
+    /// Targets that give a tenth (or what the recipe says) of every label to all classes alike
+    LabelSmoothing,
+    /// Convex combinations of inputs and of their labels
+    Mixup,
+    /// Neural Complexity
+    Nc,
 }
 
 /// `pgdl nc …`

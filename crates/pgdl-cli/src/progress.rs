@@ -7,6 +7,7 @@ use crate::terminal::Terminal;
 const UNITS: &str = "{bar:24} {pos}/{len} networks  {elapsed} elapsed, {eta} left  {wide_msg}";
 const EVALUATIONS: &str = "{bar:24} {pos}/{len}  {prefix}  {wide_msg}";
 const CELLS: &str = "{bar:24} {pos}/{len} cells  {elapsed} elapsed, {eta} left  {wide_msg}";
+const EPOCHS: &str = "{bar:24} {pos}/{len} epochs  {elapsed} elapsed, {eta} left  {wide_msg}";
 const META_STEPS: &str = "{bar:24} {pos}/{len} meta-steps  {elapsed} elapsed, {eta} left";
 const BYTES: &str = "{bar:24} {bytes}/{total_bytes}  {wide_msg}";
 
@@ -28,6 +29,11 @@ pub fn cells(terminal: &Terminal) -> ProgressBar {
 /// A bar over the meta-steps of a training.
 pub fn meta_steps(total: u64, terminal: &Terminal) -> ProgressBar {
     bar(Some(total), META_STEPS, terminal)
+}
+
+/// A bar over the epochs of a network's training.
+pub fn epochs(total: u64, terminal: &Terminal) -> ProgressBar {
+    bar(Some(total), EPOCHS, terminal)
 }
 
 /// A bar over bytes.

@@ -247,7 +247,217 @@ impl From<NcError> for TrainError {
 
 #[cfg(test)]
 mod tests {
+    use tch::no_grad;
+
     use super::*;
+
+    const RECIPE: &str = r#"
+        schema = 1
+        name = "test"
+        seed = 3
+        family = "mlp"
+        [synthetic]
+        shape = [4, 4, 1]
+        classes = 3
+        train = 12
+        test = 9
+        noise = 0.3
+        [fixed]
+        depth = 1
+        width = 5
+        lr = 0.25
+        weight_decay = 0.0
+        [[axis]]
+        name = "bs"
+        values = [4, 12]
+        [training]
+        optimizer = "sgd"
+        max_epochs = 2
+        "#;
+
+    const MODEL: &str = r#"
+        schema = 1
+        name = "tiny"
+        seed = 4
+        form = "classification"
+        [model]
+        inputs = 16
+        outputs = 4
+        width = 8
+        heads = 2
+        image = { size = 4, channels = 1, filters = [2] }
+        value = { bilinear = true, constant = true, loss = true }
+        [images]
+        datasets = ["mnist"]
+        positions = "0-11"
+        held_out = "12-23"
+        view = { size = 4, channels = 1 }
+        classes = 4
+        train = [4, 6]
+        test = 4
+        rows = 4
+        gap = "cross_entropy"
+        [meta]
+        steps = 1
+        bank = 1000
+        fill = 1
+        "#;
+
+    fn network(recipe: &Recipe) -> Network {
+        let architecture = recipe.architecture(0).unwrap();
+        let network =
+            Network::initialize_with(architecture, pgdl_network::Initializer::HeNormal, 5, Device::Cpu);
+        network.unwrap().trainable().unwrap()
+    }
+
+    fn value(loss: &Tensor) -> f64 {
+        loss.double_value(&[])
+    }
+
+    /// The network, the data, and logits and labels of the batch at [`BATCH`].
+    fn set_up() -> (Recipe, Network, Dataset, Tensor, Tensor) {
+        let recipe = Recipe::parse(RECIPE).unwrap();
+        let (train, _) = recipe.synthetic.as_ref().unwrap().draw(1).unwrap();
+        let index = Tensor::from_slice(&BATCH);
+        let (x, y) = (train.inputs.index_select(0, &index), train.labels.index_select(0, &index));
+        let network = network(&recipe);
+        (recipe, network, train, x, y)
+    }
+
+    const BATCH: [i64; 4] = [7, 0, 3, 11];
+
+    #[test]
+    fn label_smoothing_is_the_cross_entropy_with_smoothed_targets() {
+        let (_, network, _, x, y) = set_up();
+        let mut objective = Objective::LabelSmoothing(0.3);
+        let found = value(&objective.loss(&network, &BATCH, &x, &y, 0).unwrap());
+        let logarithms = network.forward(&x, Mode::Train).unwrap().log_softmax(1, Kind::Double);
+        let targets = y.one_hot(3).to_kind(Kind::Double) * 0.7 + 0.1;
+        let expected = -value(&(logarithms * targets).sum(Kind::Double)) / 4.0;
+        assert!((found - expected).abs() < 1e-5, "{found} instead of {expected}");
+    }
+
+    #[test]
+    fn mixup_mixes_inputs_and_labels_alike() {
+        let (recipe, network, train, x, y) = set_up();
+        let text = RECIPE.replace("max_epochs", "regularizer = \"mixup\"\nmax_epochs");
+        let mixed = Recipe::parse(&text).unwrap();
+        let mut objective = Objective::new(&mixed, 0, &train, Kind::Float, Device::Cpu, 3.0).unwrap();
+        let found = value(&objective.loss(&network, &BATCH, &x, &y, 0).unwrap());
+        // The same draws by hand.
+        let mut generator = ChaCha20Rng::seed_from_u64(recipe.seed_of(0, "regularizer").unwrap());
+        let weight = beta(1.0, &mut generator);
+        let mut order: Vec<i64> = (0..4).collect();
+        for last in (1..4).rev() {
+            order.swap(last, below(last as u64 + 1, &mut generator) as usize);
+        }
+        let order = Tensor::from_slice(&order);
+        let inputs = &x * weight + x.index_select(0, &order) * (1.0 - weight);
+        let both = y.one_hot(3) * weight + y.index_select(0, &order).one_hot(3) * (1.0 - weight);
+        let logarithms = network.forward(&inputs, Mode::Train).unwrap().log_softmax(1, Kind::Double);
+        let expected = -value(&(logarithms * both).sum(Kind::Double)) / 4.0;
+        assert!((found - expected).abs() < 1e-5, "{found} instead of {expected}");
+    }
+
+    /// With a single query, the rows that NC sees are known.
+    #[test]
+    fn neural_complexity_is_added_with_its_weight_and_its_gradient() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.safetensors");
+        let model = pgdl_nc::Recipe::parse(MODEL).unwrap();
+        let (images, classifier) = model.classification().unwrap();
+        let (recipe, network, train, x, y) = set_up();
+        let pool = || pgdl_nc::images::Pool::new(images, &[train.shallow_clone()], Device::Cpu).unwrap();
+        let hypotheses = pgdl_nc::Hypotheses::on_images(images.clone(), classifier.clone(), [pool(), pool()]);
+        let training =
+            pgdl_nc::MetaTraining::open_on(model.clone(), hypotheses, folder.path(), Device::Cpu).unwrap();
+        let checkpoint = training.checkpoint().unwrap();
+        checkpoint.write(&path).unwrap();
+
+        let settings = Complexity {
+            checkpoint: path,
+            weight: 0.5,
+            rise_epochs: 2.0,
+            queries: pgdl_zoo::data_reference::Indices::new(0..1).unwrap(),
+        };
+        let query = Dataset::new(train.inputs.narrow(0, 5, 1), train.labels.narrow(0, 5, 1)).unwrap();
+        let generator = ChaCha20Rng::seed_from_u64(recipe.seed_of(0, "regularizer").unwrap());
+        let penalty =
+            Penalty::new(&settings, &train, &query, Kind::Float, Device::Cpu, 3.0, generator).unwrap();
+        let mut objective = Objective::Complexity(Box::new(penalty));
+        let plain = value(&Objective::CrossEntropy.loss(&network, &BATCH, &x, &y, 0).unwrap());
+        let mut at = |step| value(&objective.loss(&network, &BATCH, &x, &y, step).unwrap());
+        assert!((at(0) - plain).abs() < 1e-6);
+
+        let logits = network.forward(&x, Mode::Train).unwrap();
+        let asked = query.inputs.expand([4, -1, -1, -1], false);
+        let scale = Scale::of(&train.inputs).unwrap();
+        let view = |inputs: &Tensor| images.view.of(inputs, &scale).unwrap().unsqueeze(0);
+        let probabilities = |logits: &Tensor| logits.softmax(1, Kind::Float).constant_pad_nd([0, 1]);
+        let complexity = checkpoint
+            .model
+            .ready(Precision::Float32, false)
+            .unwrap()
+            .complexity(&Rows {
+                source: Source::Inputs,
+                train_losses: Some(
+                    logits.cross_entropy_loss::<Tensor>(&y, None, Reduction::None, -100, 0.0).unsqueeze(0),
+                ),
+                train_inputs: view(&x),
+                train_targets: y.one_hot(4).to_kind(Kind::Float).unsqueeze(0),
+                train_outputs: probabilities(&logits).unsqueeze(0),
+                test_inputs: view(&asked),
+                test_outputs: probabilities(&network.forward(&asked, Mode::Train).unwrap()).unsqueeze(0),
+            })
+            .unwrap();
+        let complexity = value(&complexity.squeeze());
+        assert!(complexity.abs() > 1e-3);
+        // λ has risen half of the way after one of two epochs, and all of it after both.
+        for (step, weight) in [(3, 0.25), (6, 0.5), (60, 0.5)] {
+            let expected = plain + weight * complexity;
+            assert!((at(step) - expected).abs() < 1e-5, "{} instead of {expected}", at(step));
+        }
+        // The gradient along itself is what a small step changes.
+        let loss = objective.loss(&network, &BATCH, &x, &y, 60).unwrap();
+        let parameters: Vec<Tensor> =
+            network.parameters().map(|parameter| parameter.tensor.shallow_clone()).collect();
+        let gradients = Tensor::run_backward(&[&loss], &parameters, false, false);
+        let square: f64 = gradients.iter().map(|gradient| value(&gradient.square().sum(Kind::Double))).sum();
+        let step = 1e-3 / square.sqrt();
+        let mut moved = |by: f64| -> f64 {
+            no_grad(|| {
+                for (parameter, gradient) in parameters.iter().zip(&gradients) {
+                    let _ = parameter.shallow_clone().g_add_(&(gradient * by));
+                }
+            });
+            value(&objective.loss(&network, &BATCH, &x, &y, 60).unwrap())
+        };
+        let (above, below) = (moved(step), moved(-2.0 * step));
+        let slope = (above - below) / (2.0 * step);
+        assert!((slope / square - 1.0).abs() < 0.02, "{slope} instead of {square}");
+
+        let labels = &train.labels + 2;
+        let many = Dataset::new(train.inputs.shallow_clone(), labels).unwrap();
+        let generator = ChaCha20Rng::seed_from_u64(1);
+        let error = Penalty::new(&settings, &many, &query, Kind::Float, Device::Cpu, 3.0, generator);
+        assert!(error.err().unwrap().to_string().contains("for 4 classes, but there is a label 4"));
+    }
+
+    #[test]
+    fn regularizers_that_cannot_be_are_refused() {
+        let refused = |training: &str, word: &str| {
+            let text = RECIPE.replace("max_epochs", &format!("{training}\nmax_epochs"));
+            let error = Recipe::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused("regularizer = \"nc\"", "go together");
+        refused("regularizer = \"mixup\"\nmixup_alpha = 0.0", "mixup_alpha");
+        refused("regularizer = \"label_smoothing\"\nsmoothing = 1.5", "smoothing");
+        refused("regularizer = \"prayer\"", "prayer");
+        let table = "\n[training.nc]\ncheckpoint = \"c\"\nqueries = \"0-3\"";
+        let error = Recipe::parse(&format!("{RECIPE}{table}")).unwrap_err().to_string();
+        assert!(error.contains("go together"), "{error}");
+    }
 
     /// Mean 1/2 and variance 1/(4(2α + 1)).
     #[test]

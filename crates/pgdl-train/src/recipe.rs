@@ -319,7 +319,11 @@ impl Recipe {
         Ok(recipe)
     }
 
-    fn check(&self) -> Result<()> {
+    /// That every value is allowed, and that every network of the grid exists.
+    ///
+    /// # Errors
+    /// [`TrainError::Value`] or [`TrainError::Recipe`], which say what is not.
+    pub fn check(&self) -> Result<()> {
         if self.schema != SCHEMA {
             return Err(TrainError::value("schema", self.schema, SCHEMA.to_string()));
         }

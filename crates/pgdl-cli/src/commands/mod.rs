@@ -18,6 +18,7 @@ pub mod report;
 pub mod reproduce;
 pub mod score;
 pub mod submit;
+pub mod train;
 pub mod zoo;
 
 use pgdl_report::{Table, TextOptions};

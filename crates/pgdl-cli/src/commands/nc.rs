@@ -10,7 +10,7 @@ use pgdl_report::{Cell, Column, Digits, Table};
 use pgdl_run::Interrupt;
 
 use crate::arguments::{DeviceArguments, Format, NcCommand};
-use crate::commands::{choose_device, print_table, wait_passively};
+use crate::commands::{choose_device, data, print_table, wait_passively};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 use crate::terminal::Terminal;
@@ -47,6 +47,7 @@ fn train(
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
     let interrupt = Interrupt::on_signals(Exit::Interrupted as i32)?;
+    fetched(&recipe, terminal)?;
     let mut training = MetaTraining::open(recipe, &output, device)?;
     let total = training.recipe().meta.steps;
     if training.step() > 0 {
@@ -79,6 +80,15 @@ fn train(
     Ok(Exit::Ok)
 }
 
+/// Makes sure that the recipe's data sets are there, with progress.
+fn fetched(recipe: &Recipe, terminal: &Terminal) -> Result<(), Failure> {
+    let names = recipe.images.iter().flat_map(|images| &images.datasets);
+    for name in names {
+        data::ensure(name, terminal)?;
+    }
+    Ok(())
+}
+
 struct HeldOut {
     tasks: i64,
     seed: u64,
@@ -105,6 +115,7 @@ fn evaluate(
         return Err(Failure::new(Exit::Usage, message).hint("give another --seed"));
     }
     let model = checkpoint.model.ready(Precision::Float32, false)?;
+    fetched(recipe, terminal)?;
     let hypotheses = Hypotheses::of(recipe, device, &mut |_| {})?;
     let number = |key: &str, title: &str| Column::new(key, title).digits(Digits::Significant(4));
     let mut table = Table::new(vec![
