@@ -19,3 +19,4 @@ mod submissions;
 mod submit;
 mod submitted_plugins;
 mod support;
+mod train;
