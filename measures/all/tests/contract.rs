@@ -198,7 +198,10 @@ fn the_first_families_are_complete() {
         ["llc", "wbic", "waic", "singular_fluctuation", "bayes_error", "gibbs_error", "posterior_gap"]
     );
     assert_eq!(ids("robustness"), ["layer_reinit", "layer_rerandomize", "module_criticality"]);
-    assert_eq!(ids("description_length"), ["quantized_bits", "pruning_curve", "two_part_code"]);
+    assert_eq!(
+        ids("description_length"),
+        ["quantized_bits", "pruning_curve", "two_part_code", "intrinsic_dimension"]
+    );
 }
 
 #[test]

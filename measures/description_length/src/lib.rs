@@ -3,6 +3,7 @@
 use pgdl_measure::{Registry, RegistryError};
 
 mod fit;
+pub mod intrinsic_dimension;
 pub mod pruning_curve;
 mod quantize;
 pub mod quantized_bits;
@@ -20,5 +21,8 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
         Ok(Box::new(pruning_curve::PruningCurve::new(parameters)?))
     })?;
     registry
-        .add(&two_part_code::INFO, |parameters| Ok(Box::new(two_part_code::TwoPartCode::new(parameters)?)))
+        .add(&two_part_code::INFO, |parameters| Ok(Box::new(two_part_code::TwoPartCode::new(parameters)?)))?;
+    registry.add(&intrinsic_dimension::INFO, |parameters| {
+        Ok(Box::new(intrinsic_dimension::IntrinsicDimension::new(parameters)?))
+    })
 }
