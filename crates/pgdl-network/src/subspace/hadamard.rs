@@ -57,7 +57,7 @@ mod tests {
             let n = 1i64 << power;
             // The entry at (i, j) is −1 to the number of bits that i and j share.
             let entries: Vec<f64> = (0..n * n)
-                .map(|at| if ((at / n) & (at % n)).count_ones() % 2 == 0 { 1.0 } else { -1.0 })
+                .map(|at| if ((at / n) & (at % n)).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 })
                 .collect();
             let dense = Tensor::from_slice(&entries).reshape([n, n]);
             let rows = Tensor::randn([3, 2, n], (Kind::Double, Device::Cpu));
