@@ -8,7 +8,7 @@ use pgdl_network::{
     Activation, Architecture, Batch, Conv2d, Dense, Descent, Initializer, Layer, Network, Padding, Pool,
     Projection, ProjectionKind, Subspace, Threshold, ThresholdSearch,
 };
-use pgdl_report::{Cell, Column, Curve, CurvePoint, Curves, Digits, Table};
+use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 use pgdl_train::train::evaluate;
 use pgdl_zoo::Dataset;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,15 @@ impl Model {
         }
     }
 
+    /// Training images and epochs.
+    fn sample(self, quick: bool) -> (usize, usize) {
+        match (quick, self) {
+            (false, _) => (60_000, 20),
+            (true, Self::Fc) => (10_000, 10),
+            (true, Self::LeNet) => (2_000, 10),
+        }
+    }
+
     fn architecture(self) -> Result<Architecture> {
         let dense = |units, activation| Layer::Dense(Dense { units, use_bias: true, activation });
         let conv = |filters| {
@@ -167,7 +176,7 @@ impl Experiment for IntrinsicDimension {
             let (mut curves, mut places) = (Vec::new(), Vec::new());
             for &kind in &kinds {
                 let (mut found, mut full) = (Vec::new(), Vec::new());
-                let mut shares: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+                let mut shares = Vec::new();
                 for number in 0..runs {
                     let whole: Trained = run.cell(&format!("{} all run={number}", model.name()), |run| {
                         Training::new(run, model, number, None)?.run(run)
@@ -178,7 +187,7 @@ impl Experiment for IntrinsicDimension {
                     for (d, one) in trained.iter().chain([(&parameters, &whole)]) {
                         let share = one.test_accuracy / whole.test_accuracy;
                         if *d != parameters {
-                            shares.entry(*d).or_default().push(share);
+                            shares.push((*d as f64, share));
                         }
                         accuracies.push(vec![
                             Cell::text(&name[0]),
@@ -194,7 +203,7 @@ impl Experiment for IntrinsicDimension {
                     found.push(threshold.dimension);
                 }
                 let reached: Vec<f64> = found.iter().flatten().copied().collect();
-                let measured = if reached.len() == runs { Estimate::mean(&reached) } else { None };
+                let measured = if reached.len() == runs { geometric(&reached) } else { None };
                 if measured.is_none() {
                     outcome = outcome.finding(format!(
                         "{} with {} projections: {} of {runs} runs reach 90 % in no more than {MOST} dimensions.",
@@ -226,7 +235,7 @@ impl Experiment for IntrinsicDimension {
                 if let Some(measured) = measured {
                     places.push((measured.value, format!("here {:.0}", measured.value)));
                 }
-                curves.push(curve(kind, &shares));
+                curves.push(Curve::through(kind.name(), shares).scattered());
             }
             places.push((model.published(), format!("published {}", model.published())));
             let figure = Curves {
@@ -239,12 +248,20 @@ impl Experiment for IntrinsicDimension {
                 places: if kinds.len() == 1 { places } else { places.split_off(places.len() - 1) },
                 ..Curves::default()
             };
-            outcome = outcome.figure(&format!("accuracy_{}", model.name()), figure);
+            let (images, epochs) = model.sample(run.quick());
+            outcome = outcome
+                .finding(format!(
+                    "Each training of {} is {} steps of {BATCH} images.",
+                    model.described(),
+                    epochs * images.div_ceil(BATCH)
+                ))
+                .figure(&format!("accuracy_{}", model.name()), figure);
         }
         Ok(outcome
             .finding(format!(
                 "d90 is where the test accuracy crosses 90 % of that of all parameters, trained in the same way (Adam, {RATE} at \
-                 first, falling to 0), between the last two dimensions of the search by a straight line over ln d."
+                 first, falling to 0), between the last two dimensions of the search by a straight line over ln d; of several runs, the geometric mean. \
+                 Short trainings ask for more dimensions than long ones: a subspace is slower to train than the whole."
             ))
             .table("dimensions", "Intrinsic dimensions", dimensions)
             .table("accuracies", "All trainings", accuracies))
@@ -298,13 +315,10 @@ fn search(
     })
 }
 
-/// The share of the full accuracy over the dimension, on average over the runs.
-fn curve(kind: ProjectionKind, shares: &BTreeMap<i64, Vec<f64>>) -> Curve {
-    let point = |(d, shares): (&i64, &Vec<f64>)| {
-        let mean = Estimate::mean(shares)?;
-        Some(CurvePoint { x: *d as f64, y: mean.value, interval: mean.interval })
-    };
-    Curve::of(kind.name(), shares.iter().filter_map(point).collect())
+/// The geometric mean of dimensions, which are searched over ln d, with Student's interval there.
+fn geometric(dimensions: &[f64]) -> Option<Estimate> {
+    let mean = Estimate::mean(&dimensions.iter().map(|d| d.ln()).collect::<Vec<_>>())?;
+    Some(Estimate { value: mean.value.exp(), interval: mean.interval.map(|ends| ends.map(f64::exp)) })
 }
 
 /// One training.
@@ -324,11 +338,7 @@ impl Training {
         number: usize,
         projection: Option<(ProjectionKind, i64)>,
     ) -> Result<Training> {
-        let (images, epochs) = match (run.quick(), model) {
-            (false, _) => (60_000, 20),
-            (true, Model::Fc) => (10_000, 10),
-            (true, Model::LeNet) => (2_000, 10),
-        };
+        let (images, epochs) = model.sample(run.quick());
         let (train, test) = data::first("mnist", images, 10_000)?;
         let seed = |purpose: &str| run.seed(&format!("{} {purpose} run={number}", model.name()));
         let network = Network::initialize_with(
@@ -387,5 +397,13 @@ mod tests {
     fn the_networks_have_the_parameters_of_table_1() {
         let counts = Model::ALL.map(|model| model.architecture().unwrap().trainable_count().unwrap());
         assert_eq!(counts, [199_210, 44_426]);
+    }
+
+    #[test]
+    fn dimensions_are_averaged_by_their_ratios() {
+        let mean = geometric(&[100.0, 400.0]).unwrap();
+        let [low, high] = mean.interval.unwrap();
+        assert!((mean.value - 200.0).abs() < 1e-9 && (low * high - 40_000.0).abs() < 1e-6);
+        assert_eq!(geometric(&[]), None);
     }
 }
