@@ -301,7 +301,7 @@ fn reported(mut outcome: Outcome, model: Model, found: &[Found]) -> Result<Outco
         ..Curves::default()
     };
     if model == Model::Fcn {
-        let source = "Zhang et al. 2019, abstract and section 3 (FCN 3 × 256 on MNIST)";
+        let source = "Zhang et al. 2019 (FCN 3 × 256 on MNIST)";
         for (place, layer) in first.layers.iter().enumerate() {
             outcome = outcome.beside(Published {
                 what: format!("test accuracy, layer {} ({}) at its initial values", place + 1, layer.name),
