@@ -6,11 +6,14 @@
 //! [`Outcome`], whose tables and figures [`run`] writes beside the journal.
 
 mod data;
+mod double_descent;
 mod error;
 mod estimate;
 mod experiment;
 mod finite_sample_expressivity;
+mod intrinsic_dimension;
 mod journal;
+mod layer_robustness;
 mod llc_deep_linear;
 pub mod nc;
 mod outcome;
@@ -29,6 +32,9 @@ pub static EXPERIMENTS: &[&dyn Experiment] = &[
     &llc_deep_linear::LlcDeepLinear,
     &finite_sample_expressivity::FiniteSampleExpressivity,
     &random_labels::RandomLabels,
+    &intrinsic_dimension::IntrinsicDimension,
+    &double_descent::DoubleDescent,
+    &layer_robustness::LayerRobustness,
     &nc::NcSinusoid,
     &nc::NcOutOfDistribution,
     &nc::NcClosedForm,

@@ -63,3 +63,24 @@ fn networks_that_cannot_be_are_usage_errors() {
         assert!(error.to_string().contains(word), "{error}");
     }
 }
+
+#[test]
+fn lists_and_counts_that_name_nothing_are_usage_errors() {
+    for (name, option, value) in [
+        ("intrinsic_dimension", "networks", "fc,resnet"),
+        ("intrinsic_dimension", "projections", "orthogonal"),
+        ("intrinsic_dimension", "runs", "0"),
+        ("double_descent", "models", "network,forest"),
+        ("double_descent", "runs", "many"),
+        ("layer_robustness", "networks", "fc"),
+        ("layer_robustness", "runs", "0"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), &[(option, value)]);
+        let error = run(find(name).unwrap(), &settings, &AtomicBool::new(false), &mut |_| {}).err().unwrap();
+        assert!(
+            matches!(&error, ExperimentError::Option { name: found, .. } if found == option),
+            "{name}: {error}"
+        );
+    }
+}

@@ -38,6 +38,7 @@ mod parameters;
 mod per_sample;
 mod perturbed;
 mod shape;
+mod subspace;
 
 pub use architecture::{Architecture, Node, Source};
 pub use error::{NetworkError, Result};
@@ -50,6 +51,10 @@ pub use network::{Network, Parameter};
 pub use parameters::{ParameterSpec, Role};
 pub use per_sample::{PerSample, per_sample_gradients};
 pub use shape::{MAX_DIMENSION, MAX_ELEMENTS, Window};
+pub use subspace::{
+    Adam, Batch, Descent, Projection, ProjectionKind, Subspace, Threshold, ThresholdSearch,
+    hadamard_transform,
+};
 
 /// The version of libtorch that this crate is built against and needs at run time.
 pub const fn libtorch_version() -> &'static str {

@@ -84,6 +84,21 @@ pub fn train(
     device: Device,
     on_epoch: &mut dyn FnMut(Epoch) -> Result<()>,
 ) -> Result<Trained> {
+    train_observed(recipe, id, train, test, device, &mut |epoch, _| on_epoch(epoch))
+}
+
+/// Like [`train`], showing the network after each epoch: its tensors change in the next one, so keep copies.
+///
+/// # Errors
+/// As [`train`], and those of `on_epoch`, which end it.
+pub fn train_observed(
+    recipe: &Recipe,
+    id: u64,
+    train: &Dataset,
+    test: &Dataset,
+    device: Device,
+    on_epoch: &mut dyn FnMut(Epoch, &Network) -> Result<()>,
+) -> Result<Trained> {
     let relabelled = relabelled(recipe, id, train)?;
     let train = relabelled.as_ref().unwrap_or(train);
     let plan = &recipe.training;
@@ -132,7 +147,7 @@ pub fn train(
             report.train_loss = Some(fit.cross_entropy);
             report.train_accuracy = Some(fit.accuracy);
         }
-        on_epoch(report)?;
+        on_epoch(report, &network)?;
         if reached || epoch == plan.max_epochs {
             let stop = if reached { Stop::TargetReached } else { Stop::MaxEpochs };
             let network = rounded(&network, recipe.stored_precision)?;

@@ -202,10 +202,11 @@ fn the_first_families_are_complete() {
     assert_eq!(ids("robustness"), ["layer_reinit", "layer_rerandomize", "module_criticality"]);
     assert_eq!(
         ids("description_length"),
-        ["quantized_bits", "pruning_curve", "two_part_code", "prequential"]
+        ["quantized_bits", "pruning_curve", "two_part_code", "prequential", "intrinsic_dimension"]
     );
     assert_eq!(ids("stability"), ["leave_one_out", "influence_trace", "empirical_rademacher"]);
     assert_eq!(ids("information"), ["weight_information"]);
+    assert_eq!(ids("learned"), ["nc"]);
 }
 
 #[test]

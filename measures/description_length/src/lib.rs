@@ -3,6 +3,7 @@
 use pgdl_measure::{Registry, RegistryError};
 
 mod fit;
+pub mod intrinsic_dimension;
 pub mod prequential;
 pub mod pruning_curve;
 mod quantize;
@@ -22,5 +23,9 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     })?;
     registry
         .add(&two_part_code::INFO, |parameters| Ok(Box::new(two_part_code::TwoPartCode::new(parameters)?)))?;
-    registry.add(&prequential::INFO, |parameters| Ok(Box::new(prequential::Prequential::new(parameters)?)))
+    registry
+        .add(&prequential::INFO, |parameters| Ok(Box::new(prequential::Prequential::new(parameters)?)))?;
+    registry.add(&intrinsic_dimension::INFO, |parameters| {
+        Ok(Box::new(intrinsic_dimension::IntrinsicDimension::new(parameters)?))
+    })
 }

@@ -4,11 +4,10 @@
 //! Posterior: N(w_P + t (w − w_P), diag(σ²)), with t in [0, 1] and one σ for each tensor. t, σ and λ are found by gradient
 //! descent on a surrogate; the bound holds for whatever was found, since only the prior must not see the samples.
 
-use pgdl_measure::network::{Graph, Network, gradients};
+use pgdl_measure::network::{Adam, Graph, Network, gradients};
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{MeasureError, Perturbed, Probe};
 
-use crate::adam::Adam;
 use crate::descent::mean_loss;
 use crate::kl::{expectation_bound, risk_bound};
 

@@ -1,10 +1,8 @@
 //! Short training on a part of the sample, for priors and subspaces.
 
-use pgdl_measure::network::{Graph, Mode, Network, gradients};
+use pgdl_measure::network::{Adam, Graph, Mode, Network, gradients};
 use pgdl_measure::tch::{Kind, Reduction, Tensor, no_grad};
 use pgdl_measure::{MeasureError, Probe, correct};
-
-use crate::adam::Adam;
 
 /// Samples of a step.
 const BATCH: usize = 50;

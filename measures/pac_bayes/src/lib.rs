@@ -2,7 +2,6 @@
 
 use pgdl_measure::{Registry, RegistryError};
 
-mod adam;
 mod certificate;
 mod code;
 pub mod compression_bound;

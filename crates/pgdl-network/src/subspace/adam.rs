@@ -1,10 +1,12 @@
 //! Adam on one vector.
 
-use pgdl_measure::MeasureError;
-use pgdl_measure::tch::{Kind, Tensor};
+use tch::{Kind, Tensor};
+
+use crate::error::Result;
 
 /// Kingma and Ba 2015, with their constants; the moments are f64.
-pub(crate) struct Adam {
+#[derive(Debug)]
+pub struct Adam {
     rate: f64,
     step: i32,
     first: Tensor,
@@ -12,18 +14,25 @@ pub(crate) struct Adam {
 }
 
 impl Adam {
-    pub(crate) fn new(point: &Tensor, rate: f64) -> Result<Self, MeasureError> {
+    /// Before the first step from `point`, of any shape.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn new(point: &Tensor, rate: f64) -> Result<Self> {
         let zero = point.f_detach()?.f_to_kind(Kind::Double)?.f_zeros_like()?;
         Ok(Self { rate, step: 0, first: zero.shallow_clone(), second: zero })
     }
 
     /// Another rate from now on.
-    pub(crate) fn set_rate(&mut self, rate: f64) {
+    pub fn set_rate(&mut self, rate: f64) {
         self.rate = rate;
     }
 
-    /// The point after a step against `gradient`.
-    pub(crate) fn step(&mut self, point: &Tensor, gradient: &Tensor) -> Result<Tensor, MeasureError> {
+    /// The point after a step against `gradient`, of the point's shape; what is not finite in it counts as 0.
+    ///
+    /// # Errors
+    /// Shapes differ.
+    pub fn step(&mut self, point: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         const DECAY: [f64; 2] = [0.9, 0.999];
         self.step += 1;
         let gradient = gradient.f_to_kind(Kind::Double)?.f_nan_to_num(0.0, 0.0, 0.0)?;

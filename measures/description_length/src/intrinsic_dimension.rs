@@ -1,0 +1,179 @@
+//! The dimensions of a random subspace that is large enough.
+
+use pgdl_measure::network::{
+    Batch, Descent, Network, Projection, ProjectionKind, Subspace, Threshold, ThresholdSearch,
+};
+use pgdl_measure::rand::RngCore;
+use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Parameters, Probe, RegistryError,
+};
+
+use crate::fit::{WholeFit, fit};
+
+/// Samples of a step.
+const BATCH: usize = 50;
+/// Epochs after which more steps gain little.
+const EPOCHS: usize = 40;
+/// Adam's rate at first, for the weights.
+const RATE: f64 = 0.02;
+/// The dimension that is tried first.
+const FIRST: i64 = 256;
+
+/// See [`INFO`].
+#[derive(Clone, Copy, Debug)]
+pub struct IntrinsicDimension {
+    accuracy: f64,
+    projection: ProjectionKind,
+    steps: usize,
+    most: i64,
+}
+
+/// What `intrinsic_dimension` says of itself.
+pub static INFO: MeasureInfo = MeasureInfo {
+    id: "intrinsic_dimension",
+    family: "description_length",
+    version: 1,
+    title: "The dimensions of a random subspace through the initial weights in which training reaches nearly the network's own \
+            training accuracy.",
+    formula: "min { d : A(w⁰ + P z_d) ≥ accuracy · A(w) },  z_d: [d], trained from 0",
+    shapes: "A: accuracy on the sample; w, w⁰: final and initial weights, all trainable ones, BatchNormalization folded into the layers \
+             before it; P: [D, d], random, of columns of norm 1",
+    paper: "Li, Farkhoor, Liu, Yosinski 2018, Measuring the Intrinsic Dimension of Objective Landscapes (there by validation \
+            accuracy, against the same network trained in the same way)",
+    needs: &[Need::InitialWeights, Need::Labels],
+    cost: "a retraining measure: 5 to 12 trainings, most often 7, each of 50 · steps/n B and 1 F (at n = 5000 and 500 steps 5 B \
+           and 1 F), and D log d operations a step for P; with `projection=dense` D d of them and of memory",
+    invariances: Invariances {
+        layer_rescaling: Effect::Invariant,
+        batch_norm_scale: Effect::Invariant,
+        logit_scale: Effect::Invariant,
+    },
+    behaviour: "What the trained network has to say beyond its architecture, its initial weights and the data is its accuracy alone: \
+                networks that fit better ask for more. d is searched by doubling and halving from 256, then twice by halving a ratio; the \
+                value lies between the last two on a straight line over ln d, and is 1 where one dimension is enough. Each training \
+                is the same, and short: `steps` of Adam on 50 samples, no more than 40 epochs, the rate falling to 0, so that the value is \
+                an upper bound of what longer training would need. It carries the noise of one projection for each d. Undefined where the \
+                network is no better than the most frequent class, and where `most` dimensions (or all D) are not enough; the reason says \
+                how far they lead. Unavailable where a zoo keeps no initial weights.",
+    stochastic: true,
+    control: false,
+    parameters: &[
+        ParameterInfo {
+            name: "accuracy",
+            kind: ParameterKind::Float { default: 0.9, min: 0.0, max: 1.0 },
+            doc: "the share of the network's own accuracy that is enough",
+        },
+        ParameterInfo {
+            name: "projection",
+            kind: ParameterKind::Choice { default: "fastfood", options: &["fastfood", "sparse", "dense"] },
+            doc: "how P is made",
+        },
+        ParameterInfo {
+            name: "steps",
+            kind: ParameterKind::Integer { default: 500, min: 1, max: 10_000_000 },
+            doc: "steps of each training, but no more than 40 epochs",
+        },
+        ParameterInfo {
+            name: "most",
+            kind: ParameterKind::Integer { default: 8192, min: 1, max: 1_000_000_000 },
+            doc: "the largest d (at most D)",
+        },
+    ],
+};
+
+impl IntrinsicDimension {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self {
+            accuracy: parameters.float("accuracy")?,
+            // The registry lets no other word pass.
+            projection: ProjectionKind::named(parameters.choice("projection")?)
+                .unwrap_or(ProjectionKind::Fastfood),
+            steps: usize::try_from(parameters.integer("steps")?).unwrap_or(usize::MAX),
+            most: parameters.integer("most")?,
+        })
+    }
+
+    /// The accuracy on the sample after training in a subspace of `d` dimensions.
+    fn trained(&self, probe: &Probe, initial: &Network, d: i64) -> Result<f64, MeasureError> {
+        let seed = probe.generator(&format!("projection d={d}")).next_u64();
+        let total = initial.architecture().trainable_count()?;
+        let projection = Projection::new(self.projection, total, d, seed, (probe.kind(), probe.device()))?;
+        let subspace = Subspace::new(initial, Some(projection))?;
+        let samples = probe.sample_size();
+        let batch = BATCH.min(samples);
+        let steps = self.steps.min((EPOCHS * samples).div_ceil(batch));
+        let mut random = probe.generator("batches");
+        let mut order: Vec<i64> = Vec::new();
+        let descent = Descent { steps, rate: RATE };
+        let z = descent.run(&subspace, &mut |step| -> Result<Batch, MeasureError> {
+            probe.check_deadline().map_err(|error| match error {
+                MeasureError::Timeout(reason) => MeasureError::Timeout(format!(
+                    "{reason}; after {step} of {steps} steps of training in {d} dimensions"
+                )),
+                other => other,
+            })?;
+            if order.len() < batch {
+                order = random.permutation(samples);
+            }
+            let rows: Vec<i64> = order.drain(..batch).collect();
+            let rows = Tensor::f_from_slice(&rows)?.f_to_device(probe.device())?;
+            probe.count_forward(batch as i64);
+            probe.count_backward(batch as i64);
+            Ok(Batch {
+                inputs: probe.inputs().f_index_select(0, &rows)?,
+                labels: probe.labels().f_index_select(0, &rows)?,
+            })
+        })?;
+        Ok(fit(probe, &subspace.network_at(&z)?, samples)?.accuracy)
+    }
+}
+
+/// The share of the most frequent label.
+fn chance(probe: &Probe) -> Result<f64, MeasureError> {
+    let counts = probe.labels().f_bincount(None::<Tensor>, probe.classes())?;
+    Ok(counts.f_max()?.f_to_kind(Kind::Double)?.f_double_value(&[])? / probe.sample_size() as f64)
+}
+
+impl Measure for IntrinsicDimension {
+    fn info(&self) -> &MeasureInfo {
+        &INFO
+    }
+
+    fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
+        let initial = probe.folded_initial()?;
+        let total = initial.architecture().trainable_count()?;
+        if total == 0 {
+            return MeasureError::undefined("the network has no parameters");
+        }
+        let whole = probe.get(&WholeFit { samples: probe.sample_size() })?.accuracy;
+        let chance = chance(probe)?;
+        if whole <= chance {
+            return MeasureError::undefined(format!(
+                "the network's accuracy {whole} is not above the share {chance} of the most frequent class"
+            ));
+        }
+        let search = ThresholdSearch { first: FIRST, most: self.most.min(total), halvings: 2 };
+        let target = self.accuracy * whole;
+        let Threshold { dimension, tried } = search.run(target, &mut |d| self.trained(probe, &initial, d))?;
+        let Some(dimension) = dimension else {
+            let (d, best) = tried.last().copied().unwrap_or_default();
+            return MeasureError::undefined(format!(
+                "{d} dimensions are not enough: training in them reaches the accuracy {best}, and {target} is asked for"
+            ));
+        };
+        let mut measured = Measured::value(dimension)
+            .with_detail("accuracy", whole)
+            .with_detail("trainings", tried.len() as f64)
+            .with_detail("parameters", total as f64);
+        for (d, accuracy) in tried {
+            measured = measured.with_detail(&format!("accuracy_in_{d}"), accuracy);
+        }
+        Ok(measured)
+    }
+}
