@@ -95,6 +95,9 @@ impl Plan {
     }
 }
 
+/// A squared loss below this is none: what is left is rounding.
+const FITTED: f64 = 1e-9;
+
 /// A model's risks over its sizes.
 struct Sweep {
     /// Size, number of parameters that count towards the threshold, risks.
@@ -103,16 +106,20 @@ struct Sweep {
 
 impl Sweep {
     /// Of each run, the number of parameters where the risk stands highest above the least risk of fewer parameters: the
-    /// peak of a curve that falls first.
+    /// peak of a curve that falls first. Where the train loss, too, is above that of fewer parameters, the training came
+    /// less far, and its risk says nothing of their number.
     fn peaks(&self, risk: impl Fn(&Risks) -> &Vec<f64>) -> Vec<f64> {
         let runs = self.points.first().map_or(0, |(_, _, risks)| risk(risks).len());
         (0..runs)
             .filter_map(|run| {
                 let (mut least, mut peak): (f64, Option<(f64, i64)>) = (f64::INFINITY, None);
+                let mut fitted = f64::INFINITY;
                 for (_, parameters, risks) in &self.points {
-                    let value = risk(risks)[run];
+                    let (value, train_loss) = (risk(risks)[run], risks.train_loss[run]);
+                    let trained = train_loss <= fitted.max(FITTED);
+                    fitted = fitted.min(train_loss);
                     least = least.min(value);
-                    if value > least && peak.is_none_or(|(height, _)| value - least > height) {
+                    if trained && value > least && peak.is_none_or(|(height, _)| value - least > height) {
                         peak = Some((value - least, *parameters));
                     }
                 }
@@ -128,7 +135,9 @@ impl Sweep {
             let interval = mean.interval.filter(|[low, _]| *low > 0.0);
             Some(CurvePoint { x: *parameters as f64, y: mean.value, interval })
         };
-        Curve::of(name, self.points.iter().filter_map(point).collect())
+        // What is rounding alone would stretch the scale over thirty orders of magnitude.
+        let points = self.points.iter().filter_map(point).filter(|point| point.y > FITTED);
+        Curve::of(name, points.collect())
     }
 }
 
@@ -176,8 +185,8 @@ impl Experiment for DoubleDescent {
         }
         Ok(outcome.finding(format!(
             "n = {} training and {} test images, C = {CLASSES} classes. A run's peak is the size at which its risk stands highest \
-             above the least risk of the smaller ones; sizes are those of the table, so that no peak is known better than its \
-             neighbours are apart. Intervals are over runs, which share their samples.",
+             above the least risk of the smaller ones, among those whose train loss is no higher than that of smaller ones; sizes \
+             are those of the table, so that no peak is known better than its neighbours are apart. Intervals are over runs, which share their samples.",
             plan.samples, plan.tests
         )))
     }
@@ -232,9 +241,15 @@ fn reported(mut outcome: Outcome, sweep: &Sweep, about: &About) -> Outcome {
     }
     for (_, title, risk) in RISKS.iter().filter(|(key, ..)| key.starts_with("test")) {
         let peaks = sweep.peaks(risk);
+        let runs = sweep.points.first().map_or(0, |(_, _, risks)| risk(risks).len());
+        let of = if peaks.len() < runs {
+            format!(" ({} of {runs} runs have one)", peaks.len())
+        } else {
+            String::new()
+        };
         outcome = outcome.beside(Published {
             what: format!(
-                "parameters at the peak of the {title}, {}; {} = {}",
+                "parameters at the peak of the {title}, {}{of}; {} = {}",
                 about.what, about.known, about.threshold
             ),
             published: about.published.to_owned(),
@@ -310,10 +325,15 @@ mod tests {
     use super::*;
 
     fn sweep(losses: &[(i64, f64)]) -> Sweep {
-        let points = losses.iter().map(|(parameters, loss)| {
+        trained(&losses.iter().map(|(parameters, loss)| (*parameters, *loss, 0.0)).collect::<Vec<_>>())
+    }
+
+    /// Parameters, risk and train loss.
+    fn trained(losses: &[(i64, f64, f64)]) -> Sweep {
+        let points = losses.iter().map(|(parameters, loss, train_loss)| {
             let one = || vec![*loss];
             let risks = Risks {
-                train_loss: one(),
+                train_loss: vec![*train_loss],
                 test_loss: one(),
                 train_error: one(),
                 test_error: one(),
@@ -330,5 +350,9 @@ mod tests {
             sweep(&[(1, 9.0), (2, 3.0), (4, 2.0), (8, 2.5), (16, 5.0), (32, 4.0), (64, 1.0)]);
         assert_eq!(falls_and_rises.peaks(|risks| &risks.test_loss), [16.0]);
         assert!(sweep(&[(1, 3.0), (2, 2.0), (3, 1.0)]).peaks(|risks| &risks.test_loss).is_empty());
+        // With 4 the training came less far than with 2: only the rise at 8 is one.
+        let interrupted =
+            trained(&[(1, 3.0, 2.0), (2, 2.0, 1.0), (4, 5.0, 1.5), (8, 2.5, 0.5), (16, 1.0, 0.1)]);
+        assert_eq!(interrupted.peaks(|risks| &risks.test_loss), [8.0]);
     }
 }

@@ -87,7 +87,7 @@ impl Experiment for NcAblation {
                 cell(mean(|errors| errors.r2)),
             ]);
             let points = found.iter().map(|errors| (place as f64, errors.mean_square));
-            curves.push(Curve::through(name, points));
+            curves.push(Curve { line: false, dots: true, ..Curve::through(name, points) });
         }
         means.sort_by(|left, right| left.1.total_cmp(&right.1));
         let order: Vec<&str> = means.iter().map(|(name, _)| *name).collect();

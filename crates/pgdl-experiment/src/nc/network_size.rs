@@ -82,8 +82,8 @@ impl Experiment for NcNetworkSize {
             x: "hidden units".to_owned(),
             y: "test accuracy, %".to_owned(),
             curves: vec![
-                Curve::through("no regularizer", plain),
-                Curve::through("Neural Complexity", regularized),
+                Curve { line: false, dots: true, ..Curve::through("no regularizer", plain) },
+                Curve { line: false, dots: true, ..Curve::through("Neural Complexity", regularized) },
             ],
             ..Curves::default()
         };

@@ -92,7 +92,7 @@ impl Experiment for NcSingleDataset {
                     measured: accuracy,
                 });
             }
-            curves.push(Curve::through(data.name, points));
+            curves.push(Curve { line: false, dots: true, ..Curve::through(data.name, points) });
         }
         let names: Vec<&str> = Method::ALL.into_iter().map(Method::name).collect();
         let figure = Curves {
