@@ -27,7 +27,7 @@ static INFO: ExperimentInfo = ExperimentInfo {
     paper: PAPER,
     version: 1,
     quick: "150 meta-steps, one seed; minutes",
-    full: "4,000 meta-steps, 3 seeds; hours",
+    full: "1,500 meta-steps, 3 seeds; an hour",
     data: &["mnist", "fashion_mnist"],
     options: &[],
 };
@@ -111,7 +111,7 @@ impl Experiment for NcAblation {
 
 /// 10-way 1-shot tasks; all variants of a seed see the same tasks and learners.
 fn recipe(run: &Run<'_>, value: Value, seed: u64) -> Result<Recipe> {
-    let (steps, fill, tasks) = if run.quick() { (150, 500, 16) } else { (4_000, 4_000, 32) };
+    let (steps, fill, tasks) = if run.quick() { (150, 500, 16) } else { (1_500, 4_000, 32) };
     // The seed of recipes is a signed number of 64 bits.
     let seed = run.seed(&format!("model {seed}")) >> 1;
     Ok(Recipe::parse(&format!(
