@@ -179,7 +179,7 @@ impl Hypotheses {
     }
 
     /// Training snapshots as the bank's columns: images as positions, targets as classes.
-    pub(crate) fn into_columns(&self, snapshots: Snapshots) -> Result<Vec<Tensor>> {
+    pub(crate) fn columns_of(&self, snapshots: Snapshots) -> Result<Vec<Tensor>> {
         let rows = snapshots.rows;
         let mut columns = vec![
             rows.train_inputs,
@@ -197,7 +197,7 @@ impl Hypotheses {
     }
 
     /// Training snapshots of a bank's columns.
-    pub(crate) fn of_columns(&self, shape: &Shape, columns: Vec<Tensor>) -> Result<Snapshots> {
+    pub(crate) fn snapshots_of(&self, shape: &Shape, columns: Vec<Tensor>) -> Result<Snapshots> {
         let mut snapshots = Snapshots::from_columns(columns)?;
         if let Kinds::Images { pools, .. } = &self.kind {
             let rows = &mut snapshots.rows;

@@ -214,7 +214,7 @@ impl MetaTraining {
         if snapshots.is_empty() {
             return Err(NcError::LearnersDiverged { episode, snapshots: snapshots.left_out });
         }
-        self.bank.push(&self.hypotheses.into_columns(snapshots)?)
+        self.bank.push(&self.hypotheses.columns_of(snapshots)?)
     }
 
     /// One batch from the bank, one step of Adam.
@@ -228,7 +228,7 @@ impl MetaTraining {
         let meta = &self.recipe.meta;
         let positions =
             Draws::new(self.recipe.seed, "batch", step).indices(meta.batch, self.bank.len(), self.device)?;
-        let batch = self.hypotheses.of_columns(&self.recipe.model, self.bank.take(&positions)?)?;
+        let batch = self.hypotheses.snapshots_of(&self.recipe.model, self.bank.take(&positions)?)?;
         let ready = self.model.ready(meta.precision, true)?;
         let estimates = ready.complexity(&batch.rows)?;
         let loss = estimates.f_huber_loss(&batch.gaps, Reduction::Mean, meta.huber)?;

@@ -19,6 +19,7 @@ fn shape(value: Value) -> Shape {
     Shape {
         inputs: 2 * (SIZE * SIZE) as i64,
         outputs: CLASSES,
+        looks: 1,
         width: 4,
         encoder_layers: 2,
         heads: 2,
@@ -351,8 +352,37 @@ fn learners_learn_and_their_gaps_are_those_of_their_outputs() {
     }
 }
 
-/// One step of a learner without hidden layer against softmax regression by loops: the weights after it show in the
-/// outputs, so the outputs are compared after one and after two steps.
+/// On images that are their own mirror images both looks are the same, on others not.
+#[test]
+fn a_second_look_is_at_the_mirrored_image() {
+    let text = RECIPE
+        .replace("outputs = 3", "outputs = 3\n    looks = 2")
+        .replace("gap = \"error\"", "gap = \"error\"\n    look = \"mirrored\"")
+        .replace("lambda = 0.5", "lambda = 0.0");
+    let recipe = Recipe::parse(&text).unwrap();
+    let (images, classifier) = recipe.classification().unwrap();
+    let outputs = |data: Dataset| -> Tensor {
+        let pool = || Pool::new(images, &[data.shallow_clone()], Device::Cpu).unwrap();
+        let hypotheses = Hypotheses::on_images(images.clone(), classifier.clone(), [pool(), pool()]);
+        let mut draws = Draws::new(7, "episode", 0);
+        let drawn = hypotheses.draw(Half::Training, 4, &mut draws).unwrap();
+        hypotheses.learn(&drawn, Regularizer::None, &mut draws).unwrap().rows.test_outputs
+    };
+    let plain = data(0);
+    let symmetric =
+        Dataset::new(&plain.inputs + plain.inputs.flip([2]), plain.labels.shallow_clone()).unwrap();
+    for (data, alike) in [(symmetric, true), (plain, false)] {
+        let outputs = outputs(data);
+        assert_eq!(outputs.size()[2], 2 * CLASSES);
+        let (first, second) = (outputs.narrow(2, 0, CLASSES), outputs.narrow(2, CLASSES, CLASSES));
+        assert_eq!(first.allclose(&second, 1e-4, 1e-5, false), alike);
+    }
+    let regularizing = text.replace("lambda = 0.0", "lambda = 0.5");
+    assert!(Recipe::parse(&regularizing).unwrap_err().to_string().contains("no regularizer"));
+    let once = text.replace("looks = 2", "looks = 1");
+    assert!(Recipe::parse(&once).unwrap_err().to_string().contains("model.looks is 1"));
+}
+
 #[test]
 fn learners_do_not_see_each_other() {
     let recipe = recipe();

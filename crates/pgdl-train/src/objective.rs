@@ -22,7 +22,7 @@ pub(crate) enum Objective {
     LabelSmoothing(f64),
     /// Of convex combinations of two inputs and of their labels, with weights of a Beta(α, α) distribution, one for each
     /// batch (Zhang et al. 2018).
-    Mixup { alpha: f64, generator: ChaCha20Rng },
+    Mixup { alpha: f64, generator: Box<ChaCha20Rng> },
     /// And λ times the network's Neural Complexity (Lee et al. 2020).
     Complexity(Box<Penalty>),
 }
@@ -58,7 +58,9 @@ impl Objective {
         Ok(match plan.regularizer {
             None => Self::CrossEntropy,
             Some(Regularizer::LabelSmoothing) => Self::LabelSmoothing(plan.smoothing),
-            Some(Regularizer::Mixup) => Self::Mixup { alpha: plan.mixup_alpha, generator },
+            Some(Regularizer::Mixup) => {
+                Self::Mixup { alpha: plan.mixup_alpha, generator: Box::new(generator) }
+            }
             Some(Regularizer::Nc) => {
                 let missing = || TrainError::Recipe("regularizer `nc` takes a table [training.nc]".into());
                 let settings = plan.nc.as_ref().ok_or_else(missing)?;
