@@ -143,8 +143,10 @@ impl Measure for NeuralComplexity {
             Queries::Test => probe.test_inputs()?.shallow_clone(),
             Queries::Train => mirrored(probe.inputs())?,
         };
-        let rows = (images.rows as usize).min(probe.sample_size() / self.queries.shares());
-        let queried = rows.min(queries.size().first().copied().unwrap_or(0) as usize);
+        // Of few samples, half at most: all of them in every draw would leave nothing to draw.
+        let asked = queries.size().first().copied().unwrap_or(0) as usize;
+        let rows = (images.rows as usize).min(probe.sample_size() / 2);
+        let queried = rows.min(asked / 2);
         if rows == 0 || queried == 0 {
             return MeasureError::undefined("there are too few samples for one row of each kind");
         }
@@ -165,16 +167,6 @@ impl Measure for NeuralComplexity {
             .with_detail("gap", gap)
             .with_detail("checkpoint", description.recipe.name.as_str())
             .with_detail("trained_on", description.trained_on.as_str()))
-    }
-}
-
-impl Queries {
-    /// Into how many parts the training sample is cut.
-    fn shares(self) -> usize {
-        match self {
-            Self::Test => 1,
-            Self::Train => 2,
-        }
     }
 }
 

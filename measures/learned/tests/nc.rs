@@ -33,6 +33,19 @@ fn images() -> Specimen {
     specimen(|specimen| specimen.train.inputs.size()[1..] == [8, 8, 3])
 }
 
+/// Those, with copies of one sample for the whole sample, and of one test input for all.
+fn equal_samples(place: i64) -> Specimen {
+    let mut specimen = images();
+    let copies = |tensor: &Tensor| {
+        let times = [vec![6], vec![1; tensor.dim() - 1]].concat();
+        tensor.narrow(0, place, 1).repeat(times)
+    };
+    specimen.train.inputs = copies(&specimen.train.inputs);
+    specimen.train.labels = copies(&specimen.train.labels);
+    specimen.test_inputs = copies(&specimen.test_inputs);
+    specimen
+}
+
 fn shipped(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("checkpoints/{name}.safetensors"))
 }
@@ -43,11 +56,11 @@ fn the_contract_is_kept() {
     assert!(violations.is_empty(), "\n{}", contract::describe(&violations));
 }
 
-/// With fewer samples than the model takes rows, every draw is of all of them, and their order makes no difference.
+/// Of copies of one sample every draw is the same.
 #[test]
-fn of_few_samples_the_value_is_that_of_the_model_on_all_rows() {
-    for name in SHIPPED {
-        let specimen = images();
+fn of_equal_samples_the_value_is_that_of_the_model_on_one() {
+    for (name, place) in SHIPPED.into_iter().flat_map(|name| [(name, 0), (name, 3), (name, 8)]) {
+        let specimen = equal_samples(place);
         let checkpoint = Checkpoint::read(&shipped(name), Device::Cpu).unwrap();
         let images = checkpoint.description.recipe.classification().unwrap().0.clone();
         let outputs = |inputs: &Tensor| -> Tensor {
@@ -79,6 +92,13 @@ fn of_few_samples_the_value_is_that_of_the_model_on_all_rows() {
     }
 }
 
+/// Of different samples, draws differ.
+#[test]
+fn draws_differ() {
+    let measured = run("nc", images().input()).outcome.unwrap();
+    assert!(measured.standard_error.unwrap() > 1e-6);
+}
+
 #[test]
 fn a_file_is_named_with_its_digest() {
     let folder = tempfile::tempdir().unwrap();
@@ -90,7 +110,8 @@ fn a_file_is_named_with_its_digest() {
     let digest = canonical.strip_prefix(&spec[..spec.len() - 1]).unwrap();
     assert!(digest.len() == 18 && digest.starts_with('#'), "{canonical}");
     assert_eq!(registry().resolve(&canonical).unwrap().spec, resolved.spec);
-    let value = |spec: &str| run(spec, images().input()).outcome.unwrap().value;
+    // Draws depend on the spelling: here all are the same.
+    let value = |spec: &str| run(spec, equal_samples(2).input()).outcome.unwrap().value;
     assert!((value(&canonical) - value("nc:checkpoint=cifar10")).abs() < 1e-12);
 
     // Another file at the same place is another measure.
