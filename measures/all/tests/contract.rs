@@ -54,7 +54,8 @@ fn the_first_families_are_complete() {
             "robustness",
             "description_length",
             "stability",
-            "information"
+            "information",
+            "learned"
         ]
     );
     assert_eq!(
