@@ -95,7 +95,7 @@ impl Checkpoint {
     /// Reads it.
     ///
     /// # Errors
-    /// [`NcError::File`](crate::NcError::File) when the file is damaged, no checkpoint, of another version, or when its
+    /// [`NcError::File`] when the file is damaged, no checkpoint, of another version, or when its
     /// tensors are not those of the model it describes.
     pub fn read(path: &Path, device: Device) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| NcError::io(path, source))?;
