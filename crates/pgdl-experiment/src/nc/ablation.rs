@@ -16,7 +16,7 @@ use crate::nc::model::meta_trained;
 use crate::outcome::Outcome;
 use crate::run::Run;
 
-/// See [`INFO`].
+/// The ablation of the form for classification.
 pub struct NcAblation;
 
 /// What `nc_ablation` says of itself.

@@ -10,7 +10,7 @@ use crate::nc::classifiers::{self, Fitted, MNIST, Method};
 use crate::outcome::Outcome;
 use crate::run::Run;
 
-/// See [`INFO`].
+/// Neural Complexity beside larger networks.
 pub struct NcNetworkSize;
 
 /// What `nc_network_size` says of itself.

@@ -10,7 +10,7 @@ use crate::nc::classifiers::{self, DataSet, FASHION_MNIST, Fitted, MNIST, Method
 use crate::outcome::{Outcome, Published};
 use crate::run::Run;
 
-/// See [`INFO`].
+/// Neural Complexity as a regularizer on a single data set.
 pub struct NcSingleDataset;
 
 /// What `nc_single_dataset` says of itself.
