@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data;
 use crate::error::{ExperimentError, Result};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, cell};
 use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::outcome::{Outcome, Published};
 use crate::run::Run;
@@ -232,10 +232,7 @@ fn reported(mut outcome: Outcome, sweep: &Sweep, about: &About) -> Outcome {
             Cell::count(*parameters as usize),
             Cell::number(*parameters as f64 / about.threshold),
         ];
-        row.extend(RISKS.iter().map(|(_, _, risk)| {
-            Estimate::mean(risk(risks))
-                .map_or_else(Cell::empty, |mean| Cell::number(mean.value).interval(mean.interval))
-        }));
+        row.extend(RISKS.iter().map(|(_, _, risk)| cell(Estimate::mean(risk(risks)))));
         row.push(Cell::maybe(Estimate::mean(&risks.norm).map(|mean| mean.value)));
         table.push(row);
     }

@@ -1,5 +1,6 @@
 //! A measured number and what is known of its uncertainty.
 
+use pgdl_report::Cell;
 use serde::{Deserialize, Serialize};
 
 /// A value with its 95 % interval.
@@ -46,6 +47,16 @@ impl Estimate {
         let half = t * (variance / count).sqrt();
         Some(Estimate { value: mean, interval: Some([mean - half, mean + half]) })
     }
+}
+
+/// The cell of an estimate, with its interval; an empty one where there is none.
+pub(crate) fn cell(estimate: Option<Estimate>) -> Cell {
+    estimate.map_or_else(Cell::empty, |estimate| Cell::number(estimate.value).interval(estimate.interval))
+}
+
+/// The mean of a number of each run, as [`Estimate::mean`].
+pub(crate) fn mean_of<T>(runs: &[T], number: impl Fn(&T) -> f64) -> Option<Estimate> {
+    Estimate::mean(&runs.iter().map(number).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::bank::Column;
 use crate::classifier::Classifier;
-use crate::error::Result;
+use crate::error::{NcError, Result};
 use crate::images::{ImageTasks, Images, Pool};
 use crate::learner::{Learner, Regularizer};
 use crate::model::{Rows, Shape, Source};
@@ -120,7 +120,7 @@ impl Hypotheses {
                 })?;
                 Snapshots::joined(moments)
             }
-            _ => unreachable!("tasks of one form with learners of another"),
+            _ => Err(NcError::value("the tasks", "of one form", "of that of the learners")),
         }
     }
 

@@ -9,7 +9,7 @@ use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::estimate::Estimate;
+use crate::estimate::{cell, mean_of};
 use crate::experiment::{Experiment, ExperimentInfo};
 use crate::nc::PAPER;
 use crate::nc::model::meta_trained;
@@ -73,18 +73,11 @@ impl Experiment for NcAblation {
                 let key = format!("variant={name} seed={seed}");
                 found.push(run.cell(&key, |run| errors(run, &checkpoint))?);
             }
-            let mean = |of: fn(&Errors) -> f64| -> Option<Estimate> {
-                Estimate::mean(&found.iter().map(of).collect::<Vec<f64>>())
-            };
-            let cell = |estimate: Option<Estimate>| match estimate {
-                Some(estimate) => Cell::number(estimate.value).interval(estimate.interval),
-                None => Cell::text(""),
-            };
-            means.extend(mean(|errors| errors.mean_square).map(|estimate| (name, estimate.value)));
+            means.extend(mean_of(&found, |errors| errors.mean_square).map(|estimate| (name, estimate.value)));
             table.push(vec![
                 Cell::text(name),
-                cell(mean(|errors| errors.mean_square)),
-                cell(mean(|errors| errors.r2)),
+                cell(mean_of(&found, |errors| errors.mean_square)),
+                cell(mean_of(&found, |errors| errors.r2)),
             ]);
             let points = found.iter().map(|errors| (place as f64, errors.mean_square));
             curves.push(Curve { line: false, dots: true, ..Curve::through(name, points) });

@@ -3,7 +3,7 @@
 use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 
 use crate::error::Result;
-use crate::estimate::Estimate;
+use crate::estimate::{cell, mean_of};
 use crate::experiment::{Experiment, ExperimentInfo};
 use crate::nc::PAPER;
 use crate::nc::classifiers::{self, Fitted, MNIST, Method};
@@ -59,14 +59,7 @@ impl Experiment for NcNetworkSize {
                 let key = format!("method={} width={width} run={index}", method.name());
                 fits.push(run.cell(&key, |run| classifiers::fit(run, MNIST, method, width, index))?);
             }
-            let mean = |of: fn(&Fitted) -> f64| -> Option<Estimate> {
-                Estimate::mean(&fits.iter().map(of).collect::<Vec<f64>>())
-            };
-            let cell = |estimate: Option<Estimate>| match estimate {
-                Some(estimate) => Cell::number(estimate.value).interval(estimate.interval),
-                None => Cell::text(""),
-            };
-            let accuracy = mean(|fit| fit.test_accuracy);
+            let accuracy = mean_of(&fits, |fit| fit.test_accuracy);
             means.extend(accuracy.map(|accuracy| accuracy.value));
             let points = if method == Method::Nc { &mut regularized } else { &mut plain };
             points.extend(fits.iter().map(|fit| (f64::from(width), 100.0 * fit.test_accuracy)));
@@ -74,7 +67,7 @@ impl Experiment for NcNetworkSize {
                 Cell::count(width as usize),
                 Cell::text(method.name()),
                 cell(accuracy),
-                cell(mean(|fit| fit.train_accuracy)),
+                cell(mean_of(&fits, |fit| fit.train_accuracy)),
             ]);
         }
         let figure = Curves {

@@ -3,7 +3,7 @@
 use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 
 use crate::error::Result;
-use crate::estimate::Estimate;
+use crate::estimate::{cell, mean_of};
 use crate::experiment::{Experiment, ExperimentInfo};
 use crate::nc::PAPER;
 use crate::nc::classifiers::{self, DataSet, FASHION_MNIST, Fitted, MNIST, Method};
@@ -67,22 +67,15 @@ impl Experiment for NcSingleDataset {
                     let key = format!("dataset={} method={} run={index}", data.name, method.name());
                     fits.push(run.cell(&key, |run| classifiers::fit(run, data, method, 500, index))?);
                 }
-                let mean = |of: fn(&Fitted) -> f64| -> Option<Estimate> {
-                    Estimate::mean(&fits.iter().map(of).collect::<Vec<f64>>())
-                };
-                let cell = |estimate: Option<Estimate>| match estimate {
-                    Some(estimate) => Cell::number(estimate.value).interval(estimate.interval),
-                    None => Cell::text(""),
-                };
-                let accuracy = mean(|fit| fit.test_accuracy);
+                let accuracy = mean_of(&fits, |fit| fit.test_accuracy);
                 points.extend(fits.iter().map(|fit| (place as f64, 100.0 * fit.test_accuracy)));
                 table.push(vec![
                     Cell::text(data.name),
                     Cell::text(method.name()),
                     cell(accuracy),
-                    cell(mean(|fit| fit.train_accuracy)),
-                    cell(mean(|fit| fit.test_loss)),
-                    cell(mean(|fit| fit.train_loss)),
+                    cell(mean_of(&fits, |fit| fit.train_accuracy)),
+                    cell(mean_of(&fits, |fit| fit.test_loss)),
+                    cell(mean_of(&fits, |fit| fit.train_loss)),
                     Cell::text(format!("{there:.2}")),
                 ]);
                 outcome = outcome.beside(Published {
