@@ -50,87 +50,77 @@ impl Snapshots {
 
     /// The snapshots of moments: steps done, what the model sees of T learners, and their gaps `[T]`.
     pub(crate) fn joined(moments: Vec<(u64, Rows, Tensor)>) -> Result<Self> {
-        let mut source = Source::default();
-        let mut columns: [Vec<Tensor>; 9] = Default::default();
+        let mut groups = Vec::new();
         for (step, rows, gaps) in moments {
-            let count = gaps.size()[0];
-            let integers = (Kind::Int64, gaps.device());
-            let losses = match rows.train_losses {
-                Some(losses) => losses,
-                // No column may be missing: there are no losses, of no row.
-                None => Tensor::f_empty([count, 0], (Kind::Float, gaps.device()))?,
-            };
-            source = rows.source;
-            let parts = [
-                rows.train_inputs,
-                rows.train_targets,
-                rows.train_outputs,
-                rows.test_inputs,
-                rows.test_outputs,
-                gaps,
-                losses,
-                Tensor::f_full([count], step as i64, integers)?,
-                Tensor::f_arange(count, integers)?,
-            ];
-            for (column, part) in columns.iter_mut().zip(parts) {
-                column.push(part);
-            }
+            let (count, integers) = (gaps.size()[0], (Kind::Int64, gaps.device()));
+            let steps = Tensor::f_full([count], step as i64, integers)?;
+            groups.push(Self { rows, steps, tasks: Tensor::f_arange(count, integers)?, gaps, left_out: 0 });
         }
-        let joined: Vec<Tensor> =
-            columns.iter().map(|parts| Ok(Tensor::f_cat(parts, 0)?)).collect::<Result<_>>()?;
-        let total = joined[5].size()[0];
-        let mut finite = joined[5].f_isfinite()?;
-        for numbers in [&joined[2], &joined[4], &joined[6]] {
-            let all = numbers.f_isfinite()?.f_reshape([total, -1])?.f_all_dim(1, false)?;
-            finite = finite.f_logical_and(&all)?;
-        }
-        let kept = finite.f_nonzero()?.f_reshape([-1])?;
-        let count = kept.size()[0];
-        let joined = if count == total {
-            joined
-        } else {
-            joined.iter().map(|column| column.f_index_select(0, &kept)).collect::<Result<_, _>>()?
-        };
-        let mut snapshots = Self::from_columns(joined)?;
-        snapshots.rows.source = source;
-        snapshots.left_out = total - count;
-        Ok(snapshots)
+        Self::concatenated(groups, 0)?.finite()
     }
 
     /// Groups of snapshots as one; the tasks of each group are `tasks` more than those of the one before.
     pub(crate) fn concatenated(groups: Vec<Self>, tasks: i64) -> Result<Self> {
-        let mut left_out = 0;
-        let mut source = Source::default();
-        let mut columns: Vec<Vec<Tensor>> = Vec::new();
-        for (number, group) in groups.into_iter().enumerate() {
+        let (mut left_out, mut source) = (0, Source::default());
+        let mut columns: [Vec<Tensor>; 9] = Default::default();
+        for (number, mut group) in groups.into_iter().enumerate() {
             left_out += group.left_out;
-            let numbered = group.tasks.f_add_scalar(tasks * number as i64)?;
-            let (kinds, steps) = ((Kind::Float, group.gaps.device()), group.steps);
-            let Rows { train_losses, .. } = group.rows;
-            source = group.rows.source;
-            let losses = match train_losses {
-                Some(losses) => losses,
-                None => Tensor::f_empty([group.gaps.size()[0], 0], kinds)?,
-            };
-            let parts = [
-                group.rows.train_inputs,
-                group.rows.train_targets,
-                group.rows.train_outputs,
-                group.rows.test_inputs,
-                group.rows.test_outputs,
-                group.gaps,
-                losses,
-                steps,
-                numbered,
-            ];
-            columns.resize_with(parts.len(), Vec::new);
-            columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+            source = std::mem::take(&mut group.rows.source);
+            group.tasks = group.tasks.f_add_scalar(tasks * number as i64)?;
+            columns.iter_mut().zip(group.all_columns()?).for_each(|(column, part)| column.push(part));
         }
         let joined = columns.iter().map(|parts| Tensor::f_cat(parts, 0)).collect::<Result<_, _>>()?;
         let mut snapshots = Self::from_columns(joined)?;
         snapshots.rows.source = source;
         snapshots.left_out = left_out;
         Ok(snapshots)
+    }
+
+    /// Those whose numbers are all finite; the others are counted as left out.
+    fn finite(mut self) -> Result<Self> {
+        let total = self.len();
+        let mut finite = self.gaps.f_isfinite()?;
+        let rows = &self.rows;
+        for numbers in [Some(&rows.train_outputs), Some(&rows.test_outputs), rows.train_losses.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let all = numbers.f_isfinite()?.f_reshape([total, -1])?.f_all_dim(1, false)?;
+            finite = finite.f_logical_and(&all)?;
+        }
+        let kept = finite.f_nonzero()?.f_reshape([-1])?;
+        let count = kept.size()[0];
+        if count == total {
+            return Ok(self);
+        }
+        let (source, left_out) = (std::mem::take(&mut self.rows.source), self.left_out + total - count);
+        let columns = self.all_columns()?;
+        let columns = columns.iter().map(|column| column.f_index_select(0, &kept));
+        let mut snapshots = Self::from_columns(columns.collect::<Result<_, _>>()?)?;
+        snapshots.rows.source = source;
+        snapshots.left_out = left_out;
+        Ok(snapshots)
+    }
+
+    /// What [`from_columns`](Self::from_columns) takes, with steps and tasks. No column may be missing: where there are no
+    /// losses, they are losses of no row.
+    fn all_columns(self) -> Result<[Tensor; 9]> {
+        let rows = self.rows;
+        let losses = match rows.train_losses {
+            Some(losses) => losses,
+            None => Tensor::f_empty([self.gaps.size()[0], 0], (Kind::Float, self.gaps.device()))?,
+        };
+        Ok([
+            rows.train_inputs,
+            rows.train_targets,
+            rows.train_outputs,
+            rows.test_inputs,
+            rows.test_outputs,
+            self.gaps,
+            losses,
+            self.steps,
+            self.tasks,
+        ])
     }
 
     /// Of a bank's columns, in their order; with or without losses, and with or without steps and tasks behind them.
