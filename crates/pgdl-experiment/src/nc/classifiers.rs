@@ -81,7 +81,7 @@ pub fn sizes(run: &Run<'_>) -> Sizes {
             epochs: 10,
             batch: 100,
             runs: 5,
-            meta_steps: 1_500,
+            meta_steps: 6_000,
         }
     }
 }
@@ -130,9 +130,9 @@ batch = 32
 lr = 0.001
 warmup = {warmup}
 decay = "cosine"
-parallel = 4
+parallel = {parallel}
 every = {episode}
-bank = 20000
+bank = 40000
 fill = {fill}
 lambda = 1.0
 lambda_steps = {rise}
@@ -149,16 +149,17 @@ save = 250
         last = held_out - 1,
         end = sizes.train - 1,
         least = if quick { 64 } else { 500 },
-        hidden = if quick { 64 } else { 500 },
+        hidden = if quick { 64 } else { 128 },
         steps = if quick { 100 } else { 300 },
         every = 20,
         meta_steps = sizes.meta_steps,
         warmup = sizes.meta_steps / 20,
-        episode = if quick { 20 } else { 30 },
-        fill = if quick { 80 } else { 600 },
+        parallel = if quick { 4 } else { 8 },
+        episode = if quick { 20 } else { 10 },
+        fill = if quick { 80 } else { 2_400 },
         rise = sizes.meta_steps / 2,
         watch = sizes.meta_steps / 6 + 1,
-        tasks = if quick { 8 } else { 16 },
+        tasks = if quick { 8 } else { 32 },
     ))?)
 }
 
