@@ -71,9 +71,9 @@ const CASES: [Case; 12] = [
     Case {
         family: "sharpness",
         measure: "hessian_trace",
-        samples: Some(1000),
+        samples: None,
         seeds: 1,
-        fixed_count: "Hutchinson, 100 vectors, one after the other, on all samples",
+        fixed_count: "Hutchinson, 20 vectors, one after the other, on all samples",
         run: weights::hutchinson,
     },
     Case {
@@ -81,13 +81,13 @@ const CASES: [Case; 12] = [
         measure: "hessian_max",
         samples: Some(256),
         seeds: 1,
-        fixed_count: "power iteration from 2 vectors, 100 steps or a relative change of 1e-3",
+        fixed_count: "power iteration from 2 vectors, 100 steps or a relative change of 1e-3 (ours gives the density too)",
         run: weights::power_iteration,
     },
     Case {
         family: "sharpness",
         measure: "average_sharpness",
-        samples: Some(1000),
+        samples: None,
         seeds: 1,
         fixed_count: "100 draws, one after the other, on all samples",
         run: noise::average_rise,

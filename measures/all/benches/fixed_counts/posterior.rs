@@ -7,22 +7,24 @@ use pgdl_measure::{Losses, MeasureError, Measured, Probe};
 use crate::{Found, detail};
 
 /// λ̂ = nβ (E L(w) − L(w*)) by SGLD (Welling and Teh 2011) on mini-batches, the mean loss of the batches in place of L(w).
-/// As many chains and draws as ours at most, at our step size and localization, which common code leaves to the user.
+/// As many chains, steps of burn-in and draws as ours took, at our step size and localization: common code leaves them to
+/// the user.
 pub fn chains_one_by_one(probe: &Probe, ours: &Measured) -> Result<Found, MeasureError> {
     const BATCH: usize = 64;
-    const DRAWS: usize = 100;
     let network = probe.network();
     let centre = network.trainable_vector()?;
     let before = probe.get(&Losses)?.f_mean(Kind::Double)?.f_double_value(&[])?;
     let inverse_temperature = detail(ours, "inverse_temperature")?;
     let (step, localization) = (detail(ours, "step_size")?, detail(ours, "localization")?);
     let mut random = probe.generator("fixed count");
+    let (count, burn_in) = (detail(ours, "chains")? as usize, detail(ours, "burn_in")? as usize);
+    let draws = detail(ours, "draws")? as usize / count;
     let mut chains = Vec::new();
-    for _ in 0..detail(ours, "chains")? as usize {
+    for _ in 0..count {
         let mut w = centre.shallow_clone();
         let mut order: Vec<i64> = Vec::new();
         let mut losses = Vec::new();
-        for draw in 0..DRAWS + DRAWS / 2 {
+        for step_number in 0..burn_in + draws {
             if order.len() < BATCH {
                 order = random.permutation(probe.sample_size());
             }
@@ -35,7 +37,7 @@ pub fn chains_one_by_one(probe: &Probe, ours: &Measured) -> Result<Found, Measur
             let slope = gradients(&loss, &[&leaf], Graph::Free)?.swap_remove(0);
             probe.count_forward(BATCH as i64);
             probe.count_backward(BATCH as i64);
-            if draw >= DRAWS / 2 {
+            if step_number >= burn_in {
                 losses.push(loss.f_double_value(&[])?);
             }
             w = no_grad(|| {
