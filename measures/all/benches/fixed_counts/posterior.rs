@@ -1,7 +1,8 @@
 //! The local posterior by chains one after the other.
 
 use pgdl_measure::network::{Graph, Mode, gradients};
-use pgdl_measure::tch::{Kind, Reduction, Tensor, no_grad};
+use pgdl_measure::rand::RngCore;
+use pgdl_measure::tch::{self, Kind, Reduction, Tensor, no_grad};
 use pgdl_measure::{Losses, MeasureError, Measured, Probe};
 
 use crate::{Found, detail};
@@ -19,6 +20,7 @@ pub fn chains_one_by_one(probe: &Probe, ours: &Measured) -> Result<Found, Measur
     let mut random = probe.generator("fixed count");
     let (count, burn_in) = (detail(ours, "chains")? as usize, detail(ours, "burn_in")? as usize);
     let draws = detail(ours, "draws")? as usize / count;
+    tch::manual_seed((random.next_u64() >> 1) as i64);
     let mut chains = Vec::new();
     for _ in 0..count {
         let mut w = centre.shallow_clone();
