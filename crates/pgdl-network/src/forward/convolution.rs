@@ -87,7 +87,10 @@ fn convolve(
         (x.f_constant_pad_nd(padding)?, [0, 0])
     };
     let x = x.f_permute([0, 3, 1, 2])?;
-    let y = x.f_conv2d(weight, bias, sweep.strides, padding, sweep.dilation, sweep.groups)?;
+    // libtorch takes one filter for contiguous and its gradient for channels-last, and then refuses its own tensor
+    // ("slow_conv2d: grad_weight must be contiguous"): the filter is laid out so that both are the same.
+    let weight = if weight.size()[0] == 1 { weight.f_contiguous()? } else { weight.shallow_clone() };
+    let y = x.f_conv2d(&weight, bias, sweep.strides, padding, sweep.dilation, sweep.groups)?;
     if activation == Activation::Relu {
         return Ok(activate_owned(y, activation)?.f_permute([0, 2, 3, 1])?.f_contiguous()?);
     }

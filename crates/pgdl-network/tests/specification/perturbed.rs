@@ -1,7 +1,8 @@
 //! Copies side by side give what each copy gives alone; Hessian products are those of the dense Hessian.
 
 use pgdl_network::{
-    Activation, Dense, Graph, Layer, Mode, Network, gradients, hessian_products, per_sample_gradients,
+    Activation, Conv2d, Dense, Graph, Layer, Mode, Network, Padding, gradients, hessian_products,
+    per_sample_gradients,
 };
 use tch::{Kind, Reduction, Tensor};
 
@@ -140,26 +141,85 @@ fn a_loss_that_is_linear_in_the_parameters_has_no_curvature() {
     assert!(found.gradient.abs().max().double_value(&[]) > 0.0);
 }
 
+/// Each row of the gradients per sample beside the gradient of that sample alone.
+fn gradients_are_those_of_each_sample(network: &Network, x: &Tensor) {
+    let losses = |outputs: &Tensor| Ok(outputs.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?);
+    let together = per_sample_gradients(network, x, losses).unwrap();
+    let scale = evaluate(network, x).abs().max().double_value(&[]);
+    assert!(largest_difference(&together.outputs, &evaluate(network, x)) < 1e-12 * scale);
+    for sample in 0..x.size()[0] {
+        let leaf = network.trainable_vector().unwrap().set_requires_grad(true);
+        let one = network.with_trainable_vector(&leaf).unwrap();
+        let loss = losses(&one.forward(&x.narrow(0, sample, 1), Mode::Evaluate).unwrap()).unwrap();
+        let alone = gradients(&loss.sum(Kind::Double), &[&leaf], Graph::Free).unwrap().swap_remove(0);
+        let scale = alone.abs().max().double_value(&[]);
+        assert!(largest_difference(&together.gradients.get(sample), &alone) < 1e-11 * scale);
+    }
+}
+
 #[test]
 fn gradients_per_sample_are_those_of_each_sample_alone() {
     for device in devices() {
         for network in networks().iter().map(|network| network.to_device(device).unwrap()) {
-            let x =
-                tensor(&[&[3], network.architecture().input_shape.as_slice()].concat(), 4).to_device(device);
-            let losses =
-                |outputs: &Tensor| Ok(outputs.f_square()?.f_sum_dim_intlist(1, false, Kind::Double)?);
-            let together = per_sample_gradients(&network, &x, losses).unwrap();
-            let scale = evaluate(&network, &x).abs().max().double_value(&[]);
-            assert!(largest_difference(&together.outputs, &evaluate(&network, &x)) < 1e-12 * scale);
-            for sample in 0..3 {
-                let leaf = network.trainable_vector().unwrap().set_requires_grad(true);
-                let one = network.with_trainable_vector(&leaf).unwrap();
-                let loss = losses(&one.forward(&x.narrow(0, sample, 1), Mode::Evaluate).unwrap()).unwrap();
-                let alone = gradients(&loss.sum(Kind::Double), &[&leaf], Graph::Free).unwrap().swap_remove(0);
-                let scale = alone.abs().max().double_value(&[]);
-                assert!(largest_difference(&together.gradients.get(sample), &alone) < 1e-11 * scale);
+            let shape = network.architecture().input_shape.clone();
+            let x = tensor(&[&[3], shape.as_slice()].concat(), 4).to_device(device);
+            gradients_are_those_of_each_sample(&network, &x);
+            let nothing = x.narrow(0, 0, 0);
+            let losses = |outputs: &Tensor| Ok(outputs.f_sum_dim_intlist(1, false, Kind::Double)?);
+            assert!(per_sample_gradients(&network, &nothing, losses).is_err());
+        }
+    }
+}
+
+fn hessian_is_symmetric(network: &Network, x: &Tensor) {
+    let loss = |network: &Network| Ok(network.forward(x, Mode::Evaluate)?.f_square()?.f_sum(Kind::Double)?);
+    let parameters = network.architecture().trainable_count().unwrap();
+    let vectors = [tensor(&[parameters], 6), tensor(&[parameters], 7)];
+    let found = hessian_products(network, loss, &vectors).unwrap().products;
+    let (a, b) = (vectors[0].dot(&found[1]).double_value(&[]), vectors[1].dot(&found[0]).double_value(&[]));
+    assert!((a - b).abs() < 1e-10 * a.abs().max(1.0), "{a} {b}");
+}
+
+#[test]
+fn one_filter_and_one_sample_have_gradients_too() {
+    let conv = |strides, padding, dilation| {
+        Layer::Conv2d(Conv2d {
+            filters: 1,
+            kernel: [3, 3],
+            strides,
+            padding,
+            dilation,
+            groups: 1,
+            use_bias: true,
+            activation: Activation::Tanh,
+        })
+    };
+    let dense = || Layer::Dense(Dense { units: 2, use_bias: true, activation: Activation::Linear });
+    for (strides, padding, dilation) in [
+        ([1, 1], Padding::Same, [1, 1]),
+        ([2, 2], Padding::Same, [1, 1]),
+        ([1, 1], Padding::Valid, [1, 1]),
+        ([1, 1], Padding::Valid, [2, 2]),
+    ] {
+        for channels in [1, 3] {
+            let layers = vec![
+                conv(strides, padding, dilation),
+                conv([1, 1], Padding::Same, [1, 1]),
+                Layer::Flatten,
+                dense(),
+            ];
+            let network = network(&[6, 6, channels], layers);
+            for samples in [1, 3] {
+                let x = tensor(&[samples, 6, 6, channels], 4);
+                gradients_are_those_of_each_sample(&network, &x);
+                let single = network.to_kind(Kind::Float).unwrap();
+                let losses = |y: &Tensor| Ok(y.f_square()?.f_sum_dim_intlist(1, false, None::<Kind>)?);
+                let rough = per_sample_gradients(&single, &x.to_kind(Kind::Float), losses).unwrap().gradients;
+                let exact = per_sample_gradients(&network, &x, losses).unwrap().gradients;
+                let scale = exact.abs().max().double_value(&[]);
+                assert!(largest_difference(&rough, &exact) < 1e-4 * scale);
+                hessian_is_symmetric(&network, &x);
             }
-            assert!(per_sample_gradients(&network, &x.narrow(0, 0, 0), losses).is_err());
         }
     }
 }
