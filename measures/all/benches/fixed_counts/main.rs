@@ -129,7 +129,7 @@ const CASES: [Case; 12] = [
         measure: "llc",
         samples: None,
         seeds: 1,
-        fixed_count: "SGLD, the chains one after the other, four times the burn-in, losses less that of w* on all samples",
+        fixed_count: "SGLD, the chains one after the other, losses less that of w* on all samples",
         run: posterior::chains_one_by_one,
     },
     Case {

@@ -136,7 +136,7 @@ pub fn levels_one_by_one(probe: &Probe, _: &Measured) -> Result<Found, MeasureEr
                 return Ok(tensor.shallow_clone());
             }
             let largest = tensor.f_abs()?.f_max()?.f_double_value(&[])?;
-            // In the same arithmetic as ours, since stored weights lie halfway between two levels now and then.
+            // In the same arithmetic as ours: written otherwise, rounding took other levels for some weights.
             let unit = tensor
                 .f_to_kind(Kind::Double)?
                 .f_div_scalar(largest)?
