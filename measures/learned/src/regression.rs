@@ -1,8 +1,9 @@
 //! Ridge regression on features of networks of several zoos, and its strength by leaving one zoo out.
 //!
-//! Zoos differ in the level and the scale of their gaps (those of MNIST are a thirtieth of CIFAR-10's), and a measure is to
-//! order the networks of one zoo. So within each zoo features are centred, and gaps centred and brought to variance 1, and
-//! each zoo counts alike, however many networks it has. Plain sums in a fixed order: the same bytes on every machine.
+//! Zoos differ in the level and the scale of their gaps (those of `fmnist_vgg` have a standard deviation of 0.009 around 0.17,
+//! those of `mnist_width` one of 0.06), and a measure is to order the networks of one zoo. So within each zoo features are
+//! centred, and gaps centred and brought to variance 1, and each zoo counts alike, however many networks it has. Plain sums in
+//! a fixed order: the same bytes on every machine.
 
 use std::collections::BTreeMap;
 

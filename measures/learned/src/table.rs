@@ -22,7 +22,7 @@ pub fn write(rows: &[Row]) -> String {
     text
 }
 
-/// What [`write`] wrote.
+/// What [`write()`] wrote.
 ///
 /// # Errors
 /// A line that is no row, by its number.
