@@ -121,6 +121,9 @@ impl NcError {
         match self {
             Self::OtherRecipe { .. } => Some("give another output folder, or remove this one".into()),
             Self::Interrupted { .. } => Some("the same command goes on where it stopped".into()),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(
+                "make room on that disk: the same command goes on from the state that was last kept".into(),
+            ),
             Self::Diverged { .. } => Some("lower meta.lr, or raise meta.warmup".into()),
             Self::LearnersDiverged { .. } => Some("lower learner.lr or meta.lambda".into()),
             _ => None,

@@ -22,6 +22,7 @@ pub mod model;
 pub mod random;
 pub mod recipe;
 pub mod snapshots;
+mod spill;
 pub mod task;
 
 pub use bank::Bank;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::adam::Adam;
-use crate::bank::Bank;
+use crate::bank::{Bank, too_large};
 use crate::checkpoint::{Checkpoint, Description};
 use crate::error::{NcError, Result};
 use crate::files;
@@ -22,6 +22,10 @@ use crate::snapshots::Snapshots;
 
 /// The version of a kept state.
 const STATE: u32 = 1;
+const STATE_FILE: &str = "state.safetensors";
+const SPILL_FILE: &str = "bank.spill";
+/// A bank's file has room for this part of its snapshots more, so that a state need not be kept after every episode.
+const SURPLUS: i64 = 4;
 /// Weight of the newest loss in the running one.
 const RUNNING: f64 = 0.01;
 
@@ -68,6 +72,9 @@ struct Position {
     left_out: i64,
     running_loss: f64,
     curve: Vec<Point>,
+    /// Columns of the bank that are in a file of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    spilled: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     begun_from: Option<Box<Description>>,
 }
@@ -75,12 +82,13 @@ struct Position {
 impl MetaTraining {
     /// Begins in an empty or new folder, or goes on with what an earlier training of the same recipe left there.
     ///
-    /// The folder gets `recipe.toml`, `state.safetensors` (model, optimizer, memory bank), `curve.csv` and, at the end
-    /// and whenever the state is kept, `checkpoint.safetensors`.
+    /// The folder gets `recipe.toml`, `state.safetensors` (model, optimizer, memory bank), `bank.spill` (what of the bank is
+    /// beyond the recipe's limit of memory, if anything is), `curve.csv` and, at the end and whenever the state is kept,
+    /// `checkpoint.safetensors`.
     ///
     /// # Errors
-    /// [`NcError::OtherRecipe`] when the folder belongs to another recipe, [`NcError::File`] when the state in it is
-    /// damaged.
+    /// [`NcError::OtherRecipe`] when the folder belongs to another recipe, [`NcError::File`] when the state or the bank in it
+    /// is damaged.
     pub fn open(recipe: Recipe, folder: &Path, device: Device) -> Result<Self> {
         recipe.check()?;
         let hypotheses = Hypotheses::of(&recipe, device, &mut |_| {})?;
@@ -96,7 +104,22 @@ impl MetaTraining {
         fs::create_dir_all(folder).map_err(|source| NcError::io(folder, source))?;
         claim(&recipe, folder)?;
         let held_out = held_out(&hypotheses, &recipe, Regularizer::None)?;
-        let bank = Bank::new(hypotheses.columns(&recipe.model), recipe.meta.bank, device)?;
+        let state = folder.join(STATE_FILE);
+        let kept = if state.exists() { Some(kept_state(&recipe, &state)?) } else { None };
+        let (columns, capacity) = (hypotheses.columns(&recipe.model), recipe.meta.bank);
+        let (spill, digest) = (folder.join(SPILL_FILE), recipe.digest()?);
+        let file = (spill.as_path(), digest.as_str());
+        let bank = match &kept {
+            Some(contents) => {
+                let position = &contents.description;
+                Bank::reopened(columns, capacity, device, &position.spilled, file, position.received)?
+            }
+            None => {
+                let spilled = too_large(&columns, capacity, recipe.watch.bank_memory);
+                let surplus = recipe.episode()?.max(capacity / SURPLUS);
+                Bank::with_file(columns, capacity, device, &spilled, file, surplus)?
+            }
+        };
         let mut training = Self {
             model: Model::initialize(
                 recipe.model.clone(),
@@ -104,27 +127,28 @@ impl MetaTraining {
                 device,
             )?,
             adam: Adam::new(recipe.model.parameter_count(), device)?,
-            bank,
             position: Position {
                 schema: STATE,
                 kind: "state".into(),
-                recipe: recipe.digest()?,
+                recipe: digest,
                 step: 0,
                 episodes: 0,
                 received: 0,
                 left_out: 0,
                 running_loss: 0.0,
                 curve: Vec::new(),
+                spilled: bank.spilled(),
                 begun_from: None,
             },
+            bank,
             hypotheses,
             held_out,
             recipe,
             folder: folder.to_path_buf(),
             device,
         };
-        if training.state_file().exists() {
-            training.restore()?;
+        if let Some(contents) = kept {
+            training.restore(contents)?;
         } else if let Some(path) = &training.recipe.start {
             let start = Checkpoint::read(path, device)?;
             if *start.model.shape() != training.recipe.model {
@@ -200,6 +224,10 @@ impl MetaTraining {
 
     /// A group of new tasks: their learners' snapshots go to the bank.
     fn episode(&mut self, weight: f64) -> Result<()> {
+        // Nothing has changed since the end of the last step or episode, from where the kept state goes on.
+        if self.bank.room() < self.recipe.episode()? {
+            self.keep()?;
+        }
         let episode = self.position.episodes;
         let mut draws = Draws::new(self.recipe.seed, "episode", episode);
         let tasks = self.hypotheses.draw(Half::Training, self.recipe.meta.parallel, &mut draws)?;
@@ -282,36 +310,24 @@ impl MetaTraining {
         Ok(Checkpoint { description, model })
     }
 
-    fn state_file(&self) -> PathBuf {
-        self.folder.join("state.safetensors")
-    }
-
     /// Keeps everything that going on needs, and the curve and a checkpoint beside it.
     pub fn keep(&mut self) -> Result<()> {
         self.position.received = self.bank.received();
+        self.bank.before_keeping()?;
         let bank = self.bank.contents()?;
         let mut tensors: Vec<(&str, &Tensor)> =
             bank.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         tensors.push(("parameters", self.model.parameters()));
         tensors.push(("adam.mean", &self.adam.mean));
         tensors.push(("adam.square", &self.adam.square));
-        files::write(&self.state_file(), &tensors, &self.position)?;
+        files::write(&self.folder.join(STATE_FILE), &tensors, &self.position)?;
+        self.bank.kept();
         self.checkpoint()?.write(&self.folder.join("checkpoint.safetensors"))?;
         write_curve(&self.folder.join("curve.csv"), &self.position.curve)
     }
 
-    fn restore(&mut self) -> Result<()> {
-        let path = self.state_file();
-        let header: files::Contents<Header> = files::read(&path)?;
-        header.description.check(&path, "state", STATE)?;
-        let mut contents: files::Contents<Position> = files::read(&path)?;
-        let digest = self.recipe.digest()?;
-        if contents.description.recipe != digest {
-            return Err(NcError::OtherRecipe {
-                path,
-                reason: "its memory bank and model came from another recipe".into(),
-            });
-        }
+    fn restore(&mut self, mut contents: files::Contents<Position>) -> Result<()> {
+        let path = self.folder.join(STATE_FILE);
         let count = [self.recipe.model.parameter_count()];
         let parameters = contents.take(&path, "parameters", &count, Kind::Float)?;
         self.model = Model::from_parameters(self.recipe.model.clone(), parameters.f_to_device(self.device)?)?;
@@ -323,6 +339,20 @@ impl MetaTraining {
         self.position = contents.finish(&path)?;
         Ok(())
     }
+}
+
+/// A state that was kept, if it is this recipe's.
+fn kept_state(recipe: &Recipe, path: &Path) -> Result<files::Contents<Position>> {
+    let header: files::Contents<Header> = files::read(path)?;
+    header.description.check(path, "state", STATE)?;
+    let contents: files::Contents<Position> = files::read(path)?;
+    if contents.description.recipe != recipe.digest()? {
+        return Err(NcError::OtherRecipe {
+            path: path.to_path_buf(),
+            reason: "its memory bank and model came from another recipe".into(),
+        });
+    }
+    Ok(contents)
 }
 
 /// What every description begins with.

@@ -162,11 +162,21 @@ pub struct Watch {
     pub tasks: i64,
     /// Meta-steps between saved states.
     pub save: u64,
+    /// Bytes that the memory bank may take in memory; what would be beyond is in a file.
+    #[serde(skip_serializing_if = "is_default_memory")]
+    pub bank_memory: u64,
+}
+
+/// 4 GB.
+const BANK_MEMORY: u64 = 4_000_000_000;
+
+fn is_default_memory(bytes: &u64) -> bool {
+    *bytes == BANK_MEMORY
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { every: 500, tasks: 128, save: 2_500 }
+        Self { every: 500, tasks: 128, save: 2_500, bank_memory: BANK_MEMORY }
     }
 }
 
@@ -255,6 +265,15 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+
+    /// Snapshots of an episode, at most.
+    pub(crate) fn episode(&self) -> Result<i64> {
+        let moments = match self.form {
+            Form::Regression => self.regression()?.1.steps,
+            Form::Classification => self.classification()?.1.moments(),
+        };
+        Ok(self.meta.parallel.saturating_mul(moments as i64))
     }
 
     /// Tasks and learners of form regression.

@@ -207,7 +207,7 @@ fn the_first_families_are_complete() {
     );
     assert_eq!(ids("stability"), ["leave_one_out", "influence_trace", "empirical_rademacher"]);
     assert_eq!(ids("information"), ["weight_information"]);
-    assert_eq!(ids("learned"), ["nc"]);
+    assert_eq!(ids("learned"), ["nc", "linear_signature"]);
 }
 
 #[test]

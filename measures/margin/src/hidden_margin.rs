@@ -5,7 +5,6 @@ use pgdl_measure::{
     ParameterKind, Parameters, Probe, RegistryError,
 };
 
-use crate::distance::distances;
 use crate::hidden_margins::{HiddenMargins, MarginsAtPlace};
 use crate::percentile::percentile;
 use crate::place::Depth;
@@ -86,17 +85,8 @@ impl Measure for HiddenMargin {
         let mut layers = Vec::new();
         let mut details = Vec::new();
         for entry in chosen {
-            let spread = entry.total_variation.sqrt();
-            if spread <= 0.0 || !spread.is_finite() {
-                let name = &entry.name;
-                return MeasureError::undefined(format!(
-                    "the representation `{name}` has the total variation {:e}, and distances need a unit",
-                    entry.total_variation
-                ));
-            }
-            let mut distances = distances(&all.margins, &entry.norms)?;
+            let mut distances = all.distances(entry)?;
             details.push((format!("{}/left_out", entry.name), (all.margins.len() - distances.len()) as f64));
-            distances.iter_mut().for_each(|distance| *distance /= spread);
             let (Some(value), Some(signature)) =
                 (percentile(&mut distances, self.p), Signature::of(&mut distances))
             else {

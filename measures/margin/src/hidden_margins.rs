@@ -4,7 +4,7 @@ use pgdl_measure::network::Mode;
 use pgdl_measure::tch::Tensor;
 use pgdl_measure::{MeasureError, Probe, Quantity};
 
-use crate::distance::{check_classes, slopes};
+use crate::distance::{check_classes, distances, slopes};
 use crate::place::{Place, places};
 use crate::variation::Variation;
 
@@ -13,11 +13,11 @@ pub(crate) const BATCH: i64 = 128;
 
 /// Margins with their gradient norms and total variations at all places. One forward and one backward pass.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HiddenMargins;
+pub struct HiddenMargins;
 
 /// The margins of the sample.
 #[derive(Debug)]
-pub(crate) struct MarginsAtPlaces {
+pub struct MarginsAtPlaces {
     /// Signed margins in the output: `[n]`.
     pub margins: Vec<f64>,
     /// Each place, the input first.
@@ -26,7 +26,7 @@ pub(crate) struct MarginsAtPlaces {
 
 /// What belongs to one place h.
 #[derive(Debug)]
-pub(crate) struct MarginsAtPlace {
+pub struct MarginsAtPlace {
     /// The place.
     pub place: Place,
     /// Its name.
@@ -92,5 +92,23 @@ impl MarginsAtPlaces {
             .iter()
             .find(|entry| entry.place == place)
             .ok_or_else(|| MeasureError::Failed("margins at a place that was not looked at".to_string()))
+    }
+
+    /// Signed distances (f_y − f_j) / ‖∇_h (f_y − f_j)‖ at one of [`places`](Self::places), in units of √tr Cov(h):
+    /// `[n]`, less the samples without a gradient, which have no distance to first order.
+    ///
+    /// # Errors
+    /// The representation is constant over the sample, no sample has a gradient, or numbers are not finite: undefined.
+    pub fn distances(&self, entry: &MarginsAtPlace) -> Result<Vec<f64>, MeasureError> {
+        let spread = entry.total_variation.sqrt();
+        if spread <= 0.0 || !spread.is_finite() {
+            return MeasureError::undefined(format!(
+                "the representation `{}` has the total variation {:e}, and distances need a unit",
+                entry.name, entry.total_variation
+            ));
+        }
+        let mut found = distances(&self.margins, &entry.norms)?;
+        found.iter_mut().for_each(|distance| *distance /= spread);
+        Ok(found)
     }
 }

@@ -28,6 +28,7 @@ mod signature;
 mod variation;
 
 pub use assignment::least_assignment;
+pub use hidden_margins::{HiddenMargins, MarginsAtPlace, MarginsAtPlaces};
 pub use percentile::{MarginPercentile, P, VARIANT, percentile};
 pub use place::{Depth, Place};
 pub use signature::Signature;
