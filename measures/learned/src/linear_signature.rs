@@ -32,7 +32,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              `hidden_margin`; h_k: of those m + 1 places, the input first, number ⌊k·m/3 + 1/2⌋; fences: the extremes of the \
              distances within 1.5 (q₃ − q₁) of the quartiles; a, b: 1 + 20 coefficients of the fit that `train` names",
     paper: "Jiang, Krishnan, Mobahi, Bengio 2019, Predicting the Generalization Gap in Deep Networks with Margin \
-            Distributions, eqs. 3–6; fences: McGill, Tukey, Larsen 1978, Variations of Box Plots",
+            Distributions; fences: McGill, Tukey, Larsen 1978, Variations of Box Plots",
     needs: &[Need::Labels],
     cost: "1 B for all layers together, the same as of `hidden_margin`",
     invariances: Invariances::ALL,
