@@ -122,7 +122,8 @@ impl Spill {
             );
             return Err(NcError::file(path, reason));
         }
-        let wanted = HEADER + header.records.min(received) as u64 * record;
+        let wanted =
+            (header.records.min(received).unsigned_abs()).saturating_mul(record).saturating_add(HEADER);
         let found = file.metadata().map_err(|source| NcError::io(path, source))?.len();
         if found < wanted {
             let reason = format!("it has {found} bytes, but the kept state needs {wanted}: it was cut off");
