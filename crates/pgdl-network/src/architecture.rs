@@ -137,6 +137,14 @@ impl Architecture {
         })
     }
 
+    /// Whether the outputs, in evaluation mode, are piecewise affine in each parameter and each input by itself.
+    pub fn is_piecewise_affine(&self) -> bool {
+        self.nodes.iter().all(|node| match &node.layer {
+            Layer::LayerNormalization { .. } => false,
+            layer => layer.activation().is_none_or(Activation::is_piecewise_affine),
+        })
+    }
+
     /// Number of outputs per sample. Fails where the output is not a vector.
     pub fn classes(&self) -> Result<i64> {
         match self.shapes()?.last().map(Vec::as_slice) {

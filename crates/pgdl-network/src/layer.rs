@@ -78,6 +78,31 @@ impl Activation {
             _ => false,
         }
     }
+
+    /// Whether it is made of straight pieces.
+    pub fn is_piecewise_affine(self) -> bool {
+        match self {
+            Self::Linear
+            | Self::Relu
+            | Self::GeneralRelu { .. }
+            | Self::Relu6
+            | Self::LeakyRelu { .. }
+            | Self::HardSigmoid { .. } => true,
+            Self::Elu { .. }
+            | Self::Selu
+            | Self::Gelu { .. }
+            | Self::Tanh
+            | Self::Sigmoid
+            | Self::Softplus
+            | Self::Softsign
+            | Self::Swish
+            | Self::HardSwish
+            | Self::Mish
+            | Self::Exponential
+            | Self::Softmax
+            | Self::LogSoftmax => false,
+        }
+    }
 }
 
 /// How a window treats the border.

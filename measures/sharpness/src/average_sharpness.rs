@@ -2,14 +2,22 @@
 
 use std::ops::Range;
 
+use pgdl_measure::rand::Rng;
 use pgdl_measure::tch::Tensor;
 use pgdl_measure::{
-    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
-    Parameters, Perturbed, Probe, RegistryError,
+    Effect, Generator, Invariances, Losses, Measure, MeasureError, MeasureInfo, Measured, Need,
+    ParameterInfo, ParameterKind, Parameters, Perturbed, Probe, RegistryError,
 };
 
-use crate::loss::{Blocks, mean_losses};
+use crate::loss::losses_of;
+use crate::open::Open;
 use crate::until::{Until, mean_until};
+
+/// Share of the samples that are drawn in proportion to what the predictions leave open.
+const SHARE: f64 = 0.5;
+
+/// Samples of a draw.
+const SAMPLES: usize = 32;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +31,7 @@ pub struct AverageSharpness {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "average_sharpness",
     family: "sharpness",
-    version: 1,
+    version: 2,
     title: "The mean rise of the loss under Gaussian perturbations of the weights.",
     formula: "E_u L(w + u) − L(w),  u ~ N(0, ρ² diag(r²)), r = 1, or |w| where adaptive",
     shapes: "L: mean cross-entropy; w, u: [P]",
@@ -31,16 +39,17 @@ pub static INFO: MeasureInfo = MeasureInfo {
              expected sharpness; Andriushchenko, Croce, Müller, Hein, Flammarion 2023, A Modern Look at the \
              Relationship between Sharpness and Generalization, average-case sharpness",
     needs: &[Need::Labels],
-    cost: "32 to 256 pairs of draws, each on n/50 samples (32 to 128) three times: at n = 5000 2 to 15 F",
+    cost: "1 F; 64 to 1024 pairs of draws, each on 32 samples twice: at n = 5000 0.8 to 13 F",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Changes,
     },
     behaviour: "BatchNormalization is folded into the linear layers first. To second order it is ½ ρ² Σᵢ rᵢ² Hᵢᵢ: \
-             for small ρ half the trace of the Hessian times ρ². Draws come in pairs ± u on samples of their own, \
-             the same for w and w ± u, and go on until the standard error is small. Undefined where the perturbed \
-             loss is not finite, and where all weights are zero and the perturbation is relative.",
+             for small ρ half the trace of the Hessian times ρ². Draws come in pairs ± u on samples of their own: \
+             half of these are drawn in proportion to 1 − ‖p‖², p the softmax, since losses that rise are few where the \
+             network fits the rest with certainty, and weighted by 1/(n q). Draws go on until the standard error is \
+             small. Undefined where the perturbed loss is not finite, and where all weights are zero and the perturbation is relative.",
     stochastic: true,
     control: false,
     parameters: &[
@@ -56,8 +65,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "tolerance",
-            kind: ParameterKind::Float { default: 0.1, min: 0.001, max: 10.0 },
-            doc: "relative standard error at which it stops (at the latest after 256 pairs)",
+            kind: ParameterKind::Float { default: 0.05, min: 0.001, max: 10.0 },
+            doc: "relative standard error at which it stops (at the latest after 1024 pairs)",
         },
     ],
 };
@@ -92,23 +101,31 @@ impl Measure for AverageSharpness {
         }
         let deviations =
             if self.adaptive { size } else { size.f_ones_like()? }.f_mul_scalar(self.deviation)?;
-        let blocks = Blocks::new(probe, (probe.sample_size() as i64 / 50).clamp(32, 128))?;
+        let open = Open::new(probe)?;
+        let before = probe.get(&Losses)?;
         // Pairs of opposite perturbations: what is linear in them cancels.
         let rises = |draws: Range<usize>| -> Result<Vec<f64>, MeasureError> {
-            let (mut vectors, mut index) = (Vec::new(), Vec::new());
+            let (mut vectors, mut index, mut weights) = (Vec::new(), Vec::new(), Vec::new());
             for draw in draws {
-                let noise = probe.generator(&format!("draw {draw}")).normal_tensor(&moved.center().size())?;
+                let mut random = probe.generator(&format!("draw {draw}"));
+                let noise = random.normal_tensor(&moved.center().size())?;
                 let step = noise.f_mul(&deviations)?;
-                let center = moved.center();
-                vectors.extend([center.shallow_clone(), center.f_add(&step)?, center.f_sub(&step)?]);
-                let samples = blocks.get(draw as i64)?;
-                index.extend([samples.shallow_clone(), samples.shallow_clone(), samples]);
+                vectors.extend([moved.center().f_add(&step)?, moved.center().f_sub(&step)?]);
+                let (drawn, weight) = mixture(&open, &mut random);
+                let drawn = Tensor::f_from_slice(&drawn)?.f_to_device(probe.device())?;
+                index.extend([drawn.shallow_clone(), drawn]);
+                weights.push(Tensor::f_from_slice(&weight)?.f_to_device(probe.device())?);
             }
+            let index = Tensor::f_stack(&index, 0)?;
+            let after = losses_of(probe, &moved, &Tensor::f_stack(&vectors, 0)?, &index)?;
+            let rises = after.f_sub(&before.f_take(&index)?)?;
+            let pairs =
+                rises.f_reshape([-1, 2, SAMPLES as i64])?.f_mean_dim([1i64].as_slice(), false, None)?;
             let means =
-                mean_losses(probe, &moved, &Tensor::f_stack(&vectors, 0)?, &Tensor::f_stack(&index, 0)?)?;
-            Ok(means.chunks_exact(3).map(|each| 0.5 * (each[1] + each[2]) - each[0]).collect())
+                pairs.f_mul(&Tensor::f_stack(&weights, 0)?)?.f_mean_dim([1i64].as_slice(), false, None)?;
+            Ok(Vec::<f64>::try_from(&means)?)
         };
-        let until = Until { tolerance: self.tolerance, fewest: 32, most: 256 };
+        let until = Until { tolerance: self.tolerance, fewest: 64, most: 1024 };
         let found = mean_until(probe, until, rises)?;
         if !(found.mean.is_finite() && found.standard_error.is_finite()) {
             return MeasureError::undefined("the loss of perturbed weights is not finite");
@@ -118,4 +135,17 @@ impl Measure for AverageSharpness {
             .with_detail("rho", self.deviation)
             .with_detail("pairs", found.draws as f64))
     }
+}
+
+/// Drawn samples, half of them in proportion to what they leave open and half evenly, with 1/(n q) for their probability q.
+fn mixture(open: &Open, random: &mut Generator) -> (Vec<i64>, Vec<f64>) {
+    let count = open.len();
+    let share = if open.total() > 0.0 { SHARE } else { 0.0 };
+    let drawn = (0..SAMPLES).map(|_| {
+        let evenly = random.random::<f64>() >= share;
+        let sample = if evenly { random.random_range(0..count) } else { open.draw(random) };
+        let relative = if share > 0.0 { open.of(sample) / open.total() * count as f64 } else { 0.0 };
+        (sample as i64, 1.0 / (share * relative + (1.0 - share)))
+    });
+    drawn.unzip()
 }

@@ -79,17 +79,17 @@ pub(crate) fn mean_loss_at(
     Ok(sum / probe.sample_size() as f64)
 }
 
-/// Mean cross-entropies, one for the weights in each row of `vectors`, `[R, P]`, over the samples in that row of `index`,
-/// `[R, m]`, without gradients.
-pub(crate) fn mean_losses(
+/// Cross-entropies `[R, m]`, f64: in each row those of the weights in that row of `vectors`, `[R, P]`, on the samples in that
+/// row of `index`, `[R, m]`, without gradients.
+pub(crate) fn losses_of(
     probe: &Probe,
     moved: &Perturbed<'_>,
     vectors: &Tensor,
     index: &Tensor,
-) -> Result<Vec<f64>, MeasureError> {
+) -> Result<Tensor, MeasureError> {
     let (copies, samples) = (index.size()[0], index.size()[1]);
     let at_once = moved.copies_at_once(samples);
-    let mut means = Vec::new();
+    let mut found = Vec::new();
     let mut from = 0;
     while from < copies {
         probe.check_deadline()?;
@@ -97,11 +97,10 @@ pub(crate) fn mean_losses(
         let rows = index.f_narrow(0, from, count)?;
         let logits = moved.outputs(&vectors.f_narrow(0, from, count)?, &rows)?;
         let labels = probe.labels().f_index_select(0, &rows.f_reshape([-1])?)?.f_reshape(rows.size())?;
-        let each = losses(&logits, &labels)?.f_mean_dim([1i64].as_slice(), false, None)?;
-        means.extend(Vec::<f64>::try_from(&each)?);
+        found.push(losses(&logits, &labels)?);
         from += count;
     }
-    Ok(means)
+    Ok(Tensor::f_cat(&found, 0)?)
 }
 
 /// H vᵢ of the mean cross-entropy over the samples `index`, `[m]`: `[P]`, f64 each.

@@ -2,20 +2,16 @@
 
 use std::ops::Range;
 
-use pgdl_measure::network::{Graph, Network, gradients};
-use pgdl_measure::tch::{Kind, Tensor};
+use pgdl_measure::network::Network;
 use pgdl_measure::{
     Effect, Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo,
     ParameterKind, Parameters, Perturbed, Probe, RegistryError, kernels,
 };
 
-use crate::loss::Blocks;
-
-/// Samples whose cross terms one draw holds.
-const CHUNK: i64 = 16;
+use crate::gauss_newton::GaussNewton;
 
 /// Draws before it may stop, and after which it stops in any case.
-const DRAWS: [usize; 2] = [32, 320];
+const DRAWS: [usize; 2] = [16, 320];
 
 /// Draws side by side.
 const BATCH: usize = 8;
@@ -30,7 +26,7 @@ pub struct MinimumSharpness {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "minimum_sharpness",
     family: "sharpness",
-    version: 1,
+    version: 2,
     title: "The least trace of the Hessian that rescaling the layers can reach.",
     formula: "min { Σ_ℓ tr(H_ℓ) / a_ℓ² : Π a_ℓ = 1 } = L (Π_ℓ tr H_ℓ)^{1/L}",
     shapes: "H_ℓ: the block of the Hessian of the mean cross-entropy that belongs to the kernel W_ℓ, of L kernels; a_ℓ > 0: \
@@ -38,7 +34,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Ibayashi, Hamaguchi, Imaizumi 2021, Minimum Sharpness: Scale-invariant Parameter-robustness of \
              Neural Networks",
     needs: &[],
-    cost: "32 to 320 draws, each 1 B on 16 samples: at n = 5000 at most 1 B",
+    cost: "1 F; 16 to 320 draws, each 1 B on copies of the network, one for each of 16 samples: at n = 5000 0.05 to 1 B",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
@@ -47,13 +43,14 @@ pub static INFO: MeasureInfo = MeasureInfo {
     behaviour: "BatchNormalization is folded into the linear layers first. The blocks are those of the Gauss–Newton \
              matrix, which in a network that is piecewise linear in each layer are exactly the Hessian's, and for \
              which labels do not matter. Each draw has signs and 16 samples of its own, so that its standard \
-             error holds both; the parts per layer are tr H_ℓ. Undefined where the loss is exactly flat in a \
+             error holds both; samples are drawn in proportion to 1 − ‖p‖², their share in what the predictions \
+             leave open. The parts per layer are tr H_ℓ. Undefined where the loss is exactly flat in a \
              layer.",
     stochastic: true,
     control: false,
     parameters: &[ParameterInfo {
         name: "tolerance",
-        kind: ParameterKind::Float { default: 0.05, min: 0.001, max: 10.0 },
+        kind: ParameterKind::Float { default: 0.02, min: 0.001, max: 10.0 },
         doc: "relative standard error at which it stops (at the latest after 320 draws)",
     }],
 };
@@ -79,20 +76,22 @@ impl Measure for MinimumSharpness {
         if kernels.is_empty() {
             return MeasureError::undefined("the network has no kernel");
         }
-        let blocks = Blocks::new(probe, CHUNK)?;
+        let Some(matrix) = GaussNewton::new(probe, &moved)? else {
+            return MeasureError::undefined("the loss is exactly flat in every layer");
+        };
+        let places: Vec<_> = kernels.iter().map(|kernel| kernel.place.clone()).collect();
         // Of each draw the traces of all layers.
         let mut draws: Vec<Vec<f64>> = Vec::new();
         while draws.len() < DRAWS[1] {
             let next = draws.len()..draws.len() + BATCH;
-            let traces = probe
-                .check_deadline()
-                .and_then(|()| gauss_newton_traces(&moved, probe, &kernels, &blocks, next));
-            draws.extend(traces.map_err(|error| match (error, summary(&kernels, &draws)) {
-                (MeasureError::Timeout(reason), Ok((value, error))) => MeasureError::Timeout(format!(
-                    "{reason}; after {} draws: {value:.4e} ± {error:.1e}",
-                    draws.len()
-                )),
-                (error, _) => error,
+            draws.extend(matrix.traces(&places, next).map_err(|error| {
+                match (error, summary(&kernels, &draws)) {
+                    (MeasureError::Timeout(reason), Ok((value, error))) => MeasureError::Timeout(format!(
+                        "{reason}; after {} draws: {value:.4e} ± {error:.1e}",
+                        draws.len()
+                    )),
+                    (error, _) => error,
+                }
             })?);
             if draws.len() >= DRAWS[0] {
                 let (value, error) = summary(&kernels, &draws)?;
@@ -114,8 +113,7 @@ impl Measure for MinimumSharpness {
 /// Where a kernel lies among the trainable parameters.
 struct Place {
     name: String,
-    start: i64,
-    length: i64,
+    place: Range<i64>,
 }
 
 fn places(network: &Network) -> Vec<Place> {
@@ -126,67 +124,10 @@ fn places(network: &Network) -> Vec<Place> {
         let length = parameter.tensor.numel() as i64;
         let kernel =
             named.iter().find(|kernel| (kernel.node, kernel.index) == (parameter.node, parameter.index));
-        places.extend(kernel.map(|kernel| Place { name: kernel.name.clone(), start, length }));
+        places.extend(kernel.map(|kernel| Place { name: kernel.name.clone(), place: start..start + length }));
         start += length;
     }
     places
-}
-
-/// For each draw and each kernel ‖Σᵢ Jᵢᵀ Bᵢ εᵢ‖² / m, with Jᵢ the Jacobian of the logits of sample i, Bᵢ Bᵢᵀ = diag(pᵢ) −
-/// pᵢ pᵢᵀ and signs εᵢ: its expectation is the mean of tr(Jᵢᵀ (diag(pᵢ) − pᵢ pᵢᵀ) Jᵢ). Draws side by side.
-fn gauss_newton_traces(
-    moved: &Perturbed<'_>,
-    probe: &Probe,
-    kernels: &[Place],
-    blocks: &Blocks,
-    draws: Range<usize>,
-) -> Result<Vec<Vec<f64>>, MeasureError> {
-    let index = blocks.rows(draws.clone())?;
-    let (copies, samples) = (index.size()[0], index.size()[1]);
-    let at_once = moved.copies_at_once(samples);
-    let mut found = Vec::new();
-    let mut from = 0;
-    while from < copies {
-        let count = at_once.min(copies - from);
-        let rows = index.f_narrow(0, from, count)?;
-        let signs: Vec<Tensor> = (0..count)
-            .map(|copy| {
-                let mut random = probe.generator(&format!("draw {}", draws.start as i64 + from + copy));
-                random.sign_tensor(&[samples, probe.classes()])
-            })
-            .collect::<Result<_, _>>()?;
-        let point = moved.repeated(count)?.f_set_requires_grad(true)?;
-        let logits = moved.network().forward_copies(&point, &moved.inputs_of(&rows)?)?;
-        probe.count_forward(count * samples);
-        let p = logits.f_detach()?.f_softmax(-1, Kind::Double)?;
-        let root = p.f_sqrt()?;
-        let signed = root.f_mul(&Tensor::f_stack(&signs, 0)?.f_to_kind(Kind::Double)?)?;
-        // B ε = √p ∘ ε − p (√pᵀ ε)
-        let inner = signed.f_sum_dim_intlist([-1i64].as_slice(), true, Kind::Double)?;
-        let along = signed.f_sub(&p.f_mul(&inner)?)?.f_to_kind(probe.kind())?;
-        let slope = gradients(&logits.f_mul(&along)?.f_sum(None)?, &[&point], Graph::Free)?.swap_remove(0);
-        probe.count_backward(count * samples);
-        let squares = slope.f_to_kind(Kind::Double)?.f_square()?;
-        let mut traces = vec![Vec::new(); count as usize];
-        for kernel in kernels {
-            let part = squares.f_narrow(1, kernel.start, kernel.length)?;
-            let sums = part
-                .f_sum_dim_intlist([1i64].as_slice(), false, Kind::Double)?
-                .f_div_scalar(samples as f64)?;
-            for (draw, trace) in traces.iter_mut().zip(Vec::<f64>::try_from(&sums)?) {
-                if !trace.is_finite() {
-                    return MeasureError::undefined(format!(
-                        "the gradient is not finite in layer `{}`",
-                        kernel.name
-                    ));
-                }
-                draw.push(trace);
-            }
-        }
-        found.extend(traces);
-        from += count;
-    }
-    Ok(found)
 }
 
 fn means(draws: &[Vec<f64>]) -> Vec<f64> {

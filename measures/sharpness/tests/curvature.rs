@@ -82,10 +82,22 @@ fn the_network_with_two_parameters_has_its_hessian_by_hand() {
     let top = evaluate(two_parameters(), "hessian_max");
     close(top.value, 2.0 * h, 1e-10);
     assert!(number(&top, "smallest_eigenvalue").abs() < 1e-12);
-    // vᵀ H v is 0 or 4h with equal chances, on all samples: a standard error of 2h/√draws.
+    // With q = 2 p (1 − p) of a sample, draws in proportion to q, and the product e of two signs, ‖Jᵀ B ε‖² / q is
+    // x² (1 − 2 √(p (1 − p)) e).
     let trace = evaluate(two_parameters(), "hessian_trace:tolerance=0.01");
-    let expected = 2.0 * h / number(&trace, "draws").sqrt();
-    close(trace.standard_error.unwrap(), expected, 0.02);
+    let open: Vec<f64> = INPUTS
+        .iter()
+        .map(|x| {
+            let p = 1.0 / (1.0 + (-x * (A - B)).exp());
+            2.0 * p * (1.0 - p)
+        })
+        .collect();
+    let total: f64 = open.iter().sum();
+    let square = INPUTS.iter().zip(&open).map(|(x, q)| q / total * x.powi(4) * (1.0 + 2.0 * q)).sum::<f64>();
+    let mean = INPUTS.iter().zip(&open).map(|(x, q)| q / total * x * x).sum::<f64>();
+    let deviation = total / INPUTS.len() as f64 * (square - mean * mean).sqrt();
+    let expected = deviation / (16.0 * number(&trace, "draws")).sqrt();
+    close(trace.standard_error.unwrap(), expected, 0.15);
     close(trace.value, 2.0 * h, 4.0 * expected / (2.0 * h));
     // One vector sees λ = 2h or 0 only; of many, half.
     for moment in 1..=3 {

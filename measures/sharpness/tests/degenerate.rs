@@ -73,7 +73,7 @@ fn a_loss_that_is_exactly_flat() {
     for spec in ["hessian_max", "hessian_trace", "hessian_density"] {
         undefined(&found, spec, "flat in every direction");
     }
-    undefined(&found, "minimum_sharpness", "flat in layer");
+    undefined(&found, "minimum_sharpness", "flat in every layer");
 }
 
 #[test]

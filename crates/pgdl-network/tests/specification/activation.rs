@@ -154,6 +154,17 @@ fn homogeneity_is_as_declared() {
     }
 }
 
+/// Second differences on steps of 1/8, where the pieces' ends fall: all zero but for a few.
+#[test]
+fn pieces_are_straight_as_declared() {
+    for activation in elementwise() {
+        let f = |i: i32| formula(activation, f64::from(i) / 8.0);
+        let bent = (-63..=63).filter(|&i| (f(i + 1) - 2.0 * f(i) + f(i - 1)).abs() > 1e-9).count();
+        assert_eq!(activation.is_piecewise_affine(), bent <= 4, "{activation:?}: {bent}");
+    }
+    assert!(!Activation::Softmax.is_piecewise_affine() && !Activation::LogSoftmax.is_piecewise_affine());
+}
+
 #[test]
 fn layers_that_only_train_are_the_identity_in_evaluation() {
     let layers = vec![
