@@ -4,6 +4,8 @@ mod cli;
 mod composites;
 mod damaged;
 mod executables;
+#[path = "../../crates/pgdl-zoo/tests/fake_mnist/mod.rs"]
+mod fake_mnist;
 mod kit;
 mod manifests;
 mod nc;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::fake_mnist::fake_mnist;
 use crate::support::{Answer, Place};
 
 const RECIPE: &str = r#"
@@ -81,6 +82,82 @@ fn interrupted() {
         let read = |folder: &str| std::fs::read(place.path(folder).join(name)).unwrap();
         assert!(read("out") == read("whole"), "{name} differs");
     }
+}
+
+const CLASSIFICATION: &str = r#"
+schema = 1
+name = "tiny_images"
+seed = 4
+form = "classification"
+[model]
+inputs = 49
+outputs = 10
+width = 16
+heads = 2
+encoder_layers = 2
+[model.image]
+size = 7
+channels = 1
+filters = [4]
+[images]
+datasets = ["mnist"]
+positions = "0-199"
+held_out = "200-399"
+train = [8, 32]
+test = 32
+rows = 8
+noisy = 0.5
+noise = [0.5, 0.5]
+gap = "error"
+[classifier]
+filters = [[], [4]]
+hidden = [[8]]
+lr = [0.05, 0.2]
+batch = 8
+steps = 20
+every = 5
+[meta]
+steps = 40
+batch = 16
+parallel = 8
+every = 5
+bank = 400
+fill = 100
+[watch]
+every = 20
+tasks = 20
+save = 20
+"#;
+
+/// The form for classification, on images of the form of MNIST.
+#[test]
+fn classification() {
+    let place = place(CLASSIFICATION);
+    let missing = place.run(&TRAIN, 6);
+    assert!(missing.stderr.contains("mnist"), "{}", missing.stderr);
+    fake_mnist(&place.path("share/pgdl/data"), 400, 10);
+    let trained = place.run(&TRAIN, 0);
+    assert!(trained.stderr.contains("meta-step 40: loss"), "{}", trained.stderr);
+    assert_eq!(std::fs::read_to_string(place.path("out/curve.csv")).unwrap().lines().count(), 3);
+    let inspected = place.run(&["nc", "inspect", "out/checkpoint.safetensors"], 0).json();
+    assert_eq!(inspected["recipe"]["form"], "classification");
+    let saw = inspected["trained_on"].as_str().unwrap();
+    assert!(saw.contains("mnist (positions 0-199 of the training half)"), "{saw}");
+    let evaluated = place.run(
+        &[
+            "nc",
+            "evaluate",
+            "out/checkpoint.safetensors",
+            "--device",
+            "cpu",
+            "--tasks",
+            "20",
+            "--format",
+            "csv",
+        ],
+        0,
+    );
+    assert!(evaluated.stdout.lines().count() > 1, "{}", evaluated.stdout);
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! `export`: complete competition directories.
 
+mod fake_mnist;
 mod small_zoo;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::UNIX_EPOCH;
 
+use fake_mnist::fake_mnist;
 use pgdl_zoo::data::shards;
 use pgdl_zoo::data_reference::{DataReference, Indices};
-use pgdl_zoo::fetch::{DATA_DIR_VARIABLE, OFFLINE_VARIABLE, named};
+use pgdl_zoo::fetch::{DATA_DIR_VARIABLE, OFFLINE_VARIABLE};
 use pgdl_zoo::{CheckOptions, ExportEvent, Gap, Split, Zoo, ZooError, check, export};
 use small_zoo::{files, networks, small_zoo};
 
@@ -97,7 +98,8 @@ fn named_data_become_shards() {
 }
 
 fn in_a_data_directory_of_its_own() {
-    fake_mnist(2345, 30);
+    let data = pgdl_zoo::fetch::data_dir().unwrap();
+    fake_mnist(&data, 2345, 30);
     let transform = pgdl_zoo::data::Transform { scale: 1.0 / 255.0, mean: vec![0.5], std: vec![0.25] };
     let positions = |range: std::ops::Range<usize>| Indices::new(range).unwrap();
     let (reference, train, test) = DataReference::new(
@@ -131,37 +133,8 @@ fn in_a_data_directory_of_its_own() {
         assert!(report.is_sound(), "{:#?}", report.findings);
     }
     // Data that are not those that the zoo was made with say so.
-    fake_mnist(2345, 29);
+    fake_mnist(&data, 2345, 29);
     let report = check(&zoo, &CheckOptions::default(), &mut |_| {}).unwrap();
     assert_eq!(report.findings.len(), 1, "{:#?}", report.findings);
     assert!(report.findings[0].to_string().contains("no") && report.findings[0].to_string().contains("29"));
-}
-
-/// Images of the form of MNIST in the data directory, remembered as verified.
-fn fake_mnist(train: usize, test: usize) {
-    let data = named("mnist").unwrap();
-    let folder = pgdl_zoo::fetch::data_dir().unwrap().join(data.name);
-    fs::create_dir_all(&folder).unwrap();
-    let mut memory = serde_json::Map::new();
-    for file in data.files {
-        let count = if file.split == Split::Train { train } else { test };
-        let images = file.name.contains("images");
-        let mut bytes = vec![0, 0, 8, if images { 3 } else { 1 }];
-        bytes.extend((count as u32).to_be_bytes());
-        if images {
-            bytes.extend([28u32, 28].into_iter().flat_map(u32::to_be_bytes));
-            bytes.extend((0..count * 784).map(|at| (at * 7919 % 251) as u8));
-        } else {
-            bytes.extend((0..count).map(|at| (at * 7 % 10) as u8));
-        }
-        let path = folder.join(file.name);
-        fs::write(&path, bytes).unwrap();
-        let metadata = fs::metadata(&path).unwrap();
-        let modified = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-        memory.insert(
-            file.name.to_owned(),
-            serde_json::json!({ "md5": file.md5, "size": metadata.len(), "modified_ns": modified }),
-        );
-    }
-    fs::write(folder.join(".verified.json"), serde_json::to_vec(&memory).unwrap()).unwrap();
 }
