@@ -103,6 +103,7 @@ filters = [4]
 datasets = ["mnist"]
 positions = "0-199"
 held_out = "200-399"
+view = { size = 7, channels = 1 }
 train = [8, 32]
 test = 32
 rows = 8
@@ -133,8 +134,8 @@ save = 20
 #[test]
 fn classification() {
     let place = place(CLASSIFICATION);
-    let missing = place.run(&TRAIN, 6);
-    assert!(missing.stderr.contains("mnist"), "{}", missing.stderr);
+    let missing = place.run(&TRAIN, 1);
+    assert!(missing.stderr.contains("lacks train-images") && missing.stderr.contains("hint: run again"));
     fake_mnist(&place.path("share/pgdl/data"), 400, 10);
     let trained = place.run(&TRAIN, 0);
     assert!(trained.stderr.contains("meta-step 40: loss"), "{}", trained.stderr);
