@@ -20,6 +20,7 @@ pub mod probe;
 pub mod quantity;
 pub mod registry;
 pub mod request;
+pub mod retraining;
 mod shared;
 pub mod spec;
 pub mod sums;
@@ -47,6 +48,7 @@ pub use quantity::{
 };
 pub use registry::{Registry, Resolved};
 pub use request::{Asked, Composite, Request};
+pub use retraining::{Retraining, Schedule, Training};
 pub use shared::Passes;
 pub use spec::MeasureSpec;
 pub use truth::{TrueNetwork, Truth};
