@@ -44,7 +44,7 @@ pub use perturbed::Perturbed;
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
     Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,
-    Margins, Quantity, correct,
+    Margins, Quantity, correct, decisions,
 };
 pub use registry::{Registry, Resolved};
 pub use request::{Asked, Composite, Request};

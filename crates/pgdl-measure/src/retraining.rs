@@ -181,12 +181,7 @@ impl<'a> Retraining<'a> {
     /// # Errors
     /// Time is up; undefined where an output is not finite.
     pub fn outputs(&self, weights: &Tensor, samples: &[Vec<i64>]) -> Result<Tensor, MeasureError> {
-        let device = self.probe.device();
-        let rows: Vec<Tensor> = samples
-            .iter()
-            .map(|rows| Tensor::f_from_slice(rows)?.f_to_device(device))
-            .collect::<Result<_, _>>()?;
-        let index = Tensor::f_stack(&rows, 0)?;
+        let index = self.index(samples)?;
         let (copies, count) = index.size2()?;
         let length = self.probe.batch_size().min(count);
         let together = self.side_by_side(length as usize)? as i64;
@@ -208,6 +203,33 @@ impl<'a> Retraining<'a> {
             return MeasureError::undefined("the outputs of a network that was trained anew are not finite");
         }
         Ok(outputs)
+    }
+
+    /// The labels `[k, q]` of the samples of k lists of q.
+    ///
+    /// # Errors
+    /// The lists are of different lengths.
+    pub fn labels_of(&self, samples: &[Vec<i64>]) -> Result<Tensor, MeasureError> {
+        let index = self.index(samples)?;
+        Ok(self.probe.labels().f_index_select(0, &index.f_reshape([-1])?)?.f_reshape(index.size())?)
+    }
+
+    /// Whether there is anything to learn.
+    ///
+    /// # Errors
+    /// Undefined where all samples have the same label.
+    pub fn check_labels(&self) -> Result<(), MeasureError> {
+        let labels = self.probe.labels();
+        if labels.f_max()?.f_int64_value(&[])? == labels.f_min()?.f_int64_value(&[])? {
+            return MeasureError::undefined("all samples have the same label: there is nothing to learn");
+        }
+        Ok(())
+    }
+
+    fn index(&self, samples: &[Vec<i64>]) -> Result<Tensor, MeasureError> {
+        let rows: Vec<Tensor> =
+            samples.iter().map(|rows| Tensor::f_from_slice(rows)).collect::<Result<_, _>>()?;
+        Ok(Tensor::f_stack(&rows, 0)?.f_to_device(self.probe.device())?)
     }
 
     fn side_by_side(&self, samples: usize) -> Result<usize, MeasureError> {
