@@ -48,7 +48,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             (f-CMI, form=predictions); Hellström & Durisi 2022, A new family of generalization bounds using samplewise evaluated CMI; \
             Wang & Mao 2023, Tighter information-theoretic generalization bounds from supersamples (loss differences)",
     needs: &[Need::Labels, Need::InitialWeights],
-    cost: "2 g s epochs m/n B and 4 g s m/n F, g = 4, s = 1, m = 128, 20 epochs",
+    cost: "2 g s epochs m/n B and 4 g s m/n F, g = 4, s = 1, m = 96, 20 epochs",
     invariances: Invariances::ALL,
     behaviour: "A retraining measure, trained as `disagreement` is: of the network it takes the architecture and the distribution of its initial \
                 weights; each training has a fresh draw of them. The gap is that of errors, between samples not selected and selected, of \
@@ -75,7 +75,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "pairs",
-            kind: ParameterKind::Integer { default: 128, min: 1, max: 1_000_000_000 },
+            kind: ParameterKind::Integer { default: 96, min: 1, max: 1_000_000_000 },
             doc: "pairs m of a super-sample; half the sample when there are fewer",
         },
         ParameterInfo {
@@ -290,5 +290,145 @@ impl Measure for FmiBound {
             .with_detail("selected_error", bound.selected_error)
             .with_detail("unselected_error", bound.unselected_error)
             .with_detail("value_of_random_bits", blind / RANDOM_BITS as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pgdl_measure::Generator;
+    use pgdl_measure::tch::{Device, Kind};
+
+    use super::*;
+
+    fn generator(purpose: &str) -> Generator {
+        Generator::new(&[b"fmi_bound", purpose.as_bytes()], Device::Cpu, Kind::Double)
+    }
+
+    /// Pairs of labels 0, and networks that predict the selected sample and the other one by `predict`; two networks a split.
+    fn pairs(
+        count: usize,
+        splits: usize,
+        random: &mut Generator,
+        predict: impl Fn(&mut Generator) -> [i64; 2],
+    ) -> Vec<Pair> {
+        let pair = |_| {
+            let mut networks = Vec::new();
+            for _ in 0..splits {
+                let bit = (random.next_u32() & 1) as usize;
+                for selected in [bit, 1 - bit] {
+                    let [own, other] = predict(random);
+                    let predicted = if selected == 0 { [own, other] } else { [other, own] };
+                    networks.push(Seen { predicted, selected });
+                }
+            }
+            Pair { labels: [0, 0], networks }
+        };
+        (0..count).map(pair).collect()
+    }
+
+    fn bound(form: Form, pairs: &[Pair]) -> Bound {
+        Bound::of(form, pairs.iter())
+    }
+
+    #[test]
+    fn who_learns_by_heart_and_errs_elsewhere_tells_every_bit() {
+        let known = pairs(30, 3, &mut generator("heart"), |_| [0, 1]);
+        for form in [Form::Losses, Form::Predictions] {
+            let found = bound(form, &known);
+            assert!((found.information - LN_2).abs() < 1e-12, "{found:?}");
+            assert!((found.value - (2.0 * LN_2).sqrt()).abs() < 1e-12, "{found:?}");
+            assert_eq!((found.selected_error, found.unselected_error), (0.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn who_says_the_same_of_either_sample_tells_nothing() {
+        for answer in [0, 1] {
+            let blind = pairs(30, 3, &mut generator("blind"), |_| [answer, answer]);
+            for form in [Form::Losses, Form::Predictions] {
+                assert_eq!(bound(form, &blind).value, 0.0);
+            }
+        }
+    }
+
+    /// I(Δ; U) = H(Δ) + H(U) − H(Δ, U) of the law with every pair in either order.
+    #[test]
+    fn the_closed_form_is_the_information_of_the_joint_law() {
+        let entropy = |law: &[f64]| -law.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>();
+        for (a, b) in [(0.3, 0.1), (0.0, 0.4), (0.5, 0.5), (0.2, 0.2), (0.9, 0.05), (0.0, 0.0)] {
+            let rest = 1.0 - a - b;
+            // U by Δ = 1, −1, 0.
+            let joint = [a, b, rest, b, a, rest].map(|p: f64| p / 2.0);
+            let expected = entropy(&[(a + b) / 2.0, (a + b) / 2.0, rest]) + LN_2 - entropy(&joint);
+            assert!((of_differences(a, b) - expected).abs() < 1e-12, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_plug_in_is_that_of_entropies() {
+        let random = &mut generator("entropies");
+        for pair in pairs(20, 6, random, |random| [0, 1].map(|_| i64::from(random.next_u32() % 3))) {
+            let entropy = |key: &dyn Fn(&Seen) -> [i64; 3]| {
+                let mut counts: BTreeMap<[i64; 3], f64> = BTreeMap::new();
+                pair.networks.iter().for_each(|seen| *counts.entry(key(seen)).or_default() += 1.0 / 12.0);
+                -counts.values().map(|p| p * p.ln()).sum::<f64>()
+            };
+            let predicted = entropy(&|seen| [seen.predicted[0], seen.predicted[1], 0]);
+            let joint = entropy(&|seen| [seen.predicted[0], seen.predicted[1], seen.selected as i64]);
+            let expected = predicted + LN_2 - joint;
+            assert!((plug_in(&pair.networks) - expected).abs() < 1e-12);
+        }
+    }
+
+    /// Each in every sample, not only in the mean: √(2 I) is above the gap, and the mean of what single pairs' predictions tell
+    /// above what all pairs' losses tell together.
+    #[test]
+    fn both_forms_are_above_the_gap_and_information_is_lost_by_pooling() {
+        let random = &mut generator("laws");
+        for case in 0..200 {
+            let (own, other) = (1 + case % 5, 1 + case / 5 % 7);
+            let drawn = pairs(1 + case as usize % 4, 1 + case as usize % 3, random, |random| {
+                [i64::from(random.next_u32() % own), i64::from(random.next_u32() % other)]
+            });
+            let [losses, predictions] = [Form::Losses, Form::Predictions].map(|form| bound(form, &drawn));
+            let gap = (losses.unselected_error - losses.selected_error).abs();
+            assert!(losses.value >= gap - 1e-12, "{losses:?}");
+            assert!(predictions.value >= gap - 1e-12, "{predictions:?}");
+            assert!(losses.information <= predictions.information + 1e-12, "{losses:?} {predictions:?}");
+        }
+    }
+
+    /// The plug-in is never below the true information in the mean, and near it with many networks.
+    #[test]
+    fn few_networks_tell_too_much_and_never_too_little() {
+        // Rightly with 0.9 where selected, with 0.5 elsewhere: predictions of the pair are (0, 0), (0, 1), (1, 0), (1, 1).
+        let of_selection = |first: bool| -> [f64; 4] {
+            let right = |selected: bool| if selected { [0.9, 0.1] } else { [0.5, 0.5] };
+            let (one, two) = (right(first), right(!first));
+            [one[0] * two[0], one[0] * two[1], one[1] * two[0], one[1] * two[1]]
+        };
+        let (one, two) = (of_selection(true), of_selection(false));
+        let truth: f64 = one
+            .iter()
+            .zip(&two)
+            .map(|(p, q)| {
+                let mean = (p + q) / 2.0;
+                p / 2.0 * (p / mean).ln() + q / 2.0 * (q / mean).ln()
+            })
+            .sum();
+        let random = &mut generator("bias");
+        let mean = |random: &mut Generator, splits: usize| {
+            let drawn = pairs(400, splits, random, |random| {
+                let wrong = |random: &mut Generator, of_ten: u32| i64::from(random.next_u32() % 10 < of_ten);
+                [wrong(random, 1), wrong(random, 5)]
+            });
+            let each: Vec<f64> = drawn.iter().map(|pair| plug_in(&pair.networks)).collect();
+            let mean = each.iter().sum::<f64>() / 400.0;
+            (mean, (each.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / 399.0 / 400.0).sqrt())
+        };
+        let (few, error) = mean(random, 2);
+        assert!(few > truth + 4.0 * error, "{few} {error} {truth}");
+        let (many, error) = mean(random, 200);
+        assert!(many > truth - 4.0 * error && many < truth + 0.01, "{many} {error} {truth}");
     }
 }

@@ -30,7 +30,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Nakkiran & Bansal 2020, Distributional Generalization (agreement property; data=disjoint); Jiang, Nagarajan, Baek, Kolter \
             2022, Assessing Generalization of SGD via Disagreement",
     needs: &[Need::Labels, Need::InitialWeights],
-    cost: "2 p epochs m/n B and 2 p q/n F, p = 4, m = 128, q = 500, 20 epochs",
+    cost: "2 p epochs m/n B and 2 p (m + q)/n F, p = 4, m = 96, q = 300, 20 epochs",
     invariances: Invariances::ALL,
     behaviour: "A retraining measure: of the network it takes the architecture and the distribution of its initial weights, of which a fresh \
                 draw is each initial tensor with its values in random order. Networks that differ in neither, such as by batch size, \
@@ -59,12 +59,12 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "samples",
-            kind: ParameterKind::Integer { default: 128, min: 1, max: 1_000_000_000 },
+            kind: ParameterKind::Integer { default: 96, min: 1, max: 1_000_000_000 },
             doc: "number m of samples of each training",
         },
         ParameterInfo {
             name: "held_out",
-            kind: ParameterKind::Integer { default: 500, min: 1, max: 1_000_000_000 },
+            kind: ParameterKind::Integer { default: 300, min: 1, max: 1_000_000_000 },
             doc: "number q of samples that each pair is compared on; all others when there are fewer",
         },
         ParameterInfo {
