@@ -40,31 +40,31 @@ pub static INFO: MeasureInfo = MeasureInfo {
             which of the two it was trained on.",
     formula: "√(2 I(Δ; U)) = √(2 (a + b) (ln 2 − h(a/(a + b)))),  Δ = L₂ − L₁,  h(p) = −p ln p − (1 − p) ln(1 − p);  form=predictions: \
               (1/(g m)) Σᵢ √(2 Î(ŷᵢ₁, ŷᵢ₂; Uᵢ))",
-    shapes: "g super-samples of m pairs of samples; Uᵢ ∈ {1, 2}: which of pair i is trained on, by fair coins, s times drawn; \
-             with each draw two networks are trained on m samples, one on the samples that U selects and one on all others; ŷᵢ₁, ŷᵢ₂: the classes that are \
-             predicted for the pair, L₁, L₂: whether they are wrong; a: the share of (pair, network) where the selected sample alone \
-             is predicted rightly, b: where the other one alone is; Î: the information in nats of the frequencies over the 2 s networks",
+    shapes: "g super-samples of m pairs of samples; Uᵢ ∈ {1, 2}: which of pair i is trained on, by fair coins, s times drawn; with each \
+             draw two networks are trained on m samples each, one on those that U selects and one on all others; ŷᵢ₁, ŷᵢ₂: the classes \
+             that are predicted for the pair, L₁, L₂: 1 where they are wrong, or else 0; a: the share of (pair, network) where the \
+             selected sample alone is predicted rightly, b: where the other one alone is; Î: information of the frequencies over the 2 s \
+             networks, in nats",
     paper: "Harutyunyan, Raginsky, Ver Steeg, Galstyan 2021, Information-theoretic generalization bounds for black-box learning algorithms \
             (f-CMI, form=predictions); Hellström & Durisi 2022, A new family of generalization bounds using samplewise evaluated CMI; \
             Wang & Mao 2023, Tighter information-theoretic generalization bounds from supersamples (loss differences)",
     needs: &[Need::Labels, Need::InitialWeights],
     cost: "2 g s epochs m/n B and 4 g s m/n F, g = 4, s = 1, m = 96, 20 epochs",
     invariances: Invariances::ALL,
-    behaviour: "A retraining measure, trained as `disagreement` is: of the network it takes the architecture and the distribution of its initial \
-                weights; each training has a fresh draw of them. The gap is that of errors, between samples not selected and selected, of \
-                networks trained on m samples. Pinsker's inequality bounds it in every law of (Δ, U) with a fair coin U, so also in the \
-                empirical law: the value is never below the measured gap |a − b| (`gap` in the details), and its expectation \
-                never below the expected gap, with any number of trainings. That makes the plug-in estimate a bound, and a loose one where \
-                trainings are few: E Î ≥ I. The detail `value_of_random_bits` is the mean value for bits that \
-                the networks know nothing of; what lies at it tells nothing. form=losses pools all pairs, of \
-                which order is by chance: I(Δ; U) of a random pair is at most the mean of the pairs' I(Lᵢ₁, Lᵢ₂; Uᵢ), and \
-                this at most that of I(ŷᵢ₁, ŷᵢ₂; Uᵢ). It is (a − b)/√(a + b) up to a factor from 1 to 1.18, and its bias is small, about \
-                1/(2 g s m) of its square. form=predictions knows of a pair what 2 s networks say: with s = 1 it is √(2 ln 2) = 1.18 for every pair \
-                that they predict otherwise, and s = 8 (with m = 64 or less, for time) is a beginning. The details are `information` (nats, \
-                the mean over pairs), `selected_error` and `unselected_error`. The standard error is by the jackknife over super-samples, which are drawn \
-                independently from the sample: it holds super-samples, bits, initial weights and orders, not the draw of the sample \
-                itself. A learner that ignores its data has 0 but for the bias, one that learns by heart and always errs \
-                elsewhere √(2 ln 2). Undefined where all labels are the same, and where an output is not finite.",
+    behaviour: "A retraining measure, trained as `disagreement` is: of the network it takes the architecture and the distribution of its \
+                initial weights, of which each training has a fresh draw. The gap is that of the errors of networks trained on m \
+                samples. Pinsker's inequality bounds it in every law of predictions and a fair coin U, so also in that of the \
+                frequencies: the value is never below the measured gap |a − b| (`gap` in the details), nor its expectation below the \
+                expected gap, with any number of trainings. Frequencies make it a loose bound where they count few networks: E Î ≥ I. \
+                The detail `value_of_random_bits` is what bits give in the mean that the networks know nothing of: a value near \
+                it tells nothing. form=losses pools all pairs, in either order: I(Δ; U) of a random pair is at most the mean of I(ŷᵢ₁, ŷᵢ₂; \
+                Uᵢ) over pairs. It is |a − b|/√(a + b) times a factor from 1 to 1.18, and information that is not there adds about \
+                1/(2 g s m) to its square. form=predictions is the paper's, pair by pair: with s = 1 every pair of which both networks say \
+                different things counts √(2 ln 2) = 1.18; splits=8 with pairs=64 is a beginning. Other details are `information` (nats; the \
+                mean over pairs), `selected_error` and `unselected_error`. The standard error is the jackknife's over super-samples, each \
+                drawn from the sample independently of the others: it holds super-samples, bits, initial weights and orders together, but \
+                not the draw of the sample itself. Who ignores the data has 0 but for that bias, and who learns by heart and errs \
+                everywhere else √(2 ln 2). Undefined where all labels are the same, and where an output is not finite.",
     stochastic: true,
     control: false,
     parameters: &[

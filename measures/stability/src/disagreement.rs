@@ -35,15 +35,16 @@ pub static INFO: MeasureInfo = MeasureInfo {
     behaviour: "A retraining measure: of the network it takes the architecture and the distribution of its initial weights, of which a fresh \
                 draw is each initial tensor with its values in random order. Networks that differ in neither, such as by batch size, \
                 differ by the draws only. Training is that of `prequential`: Adam on batches of 32, in evaluation mode, \
-                BatchNormalization folded, the rate falling to 0. In expectation over trainings disagreement is the test error \
-                exactly where the share of trainings that vote for a class is calibrated (Jiang et al., theorem 4.1). The details have what tells \
-                whether it can be: the twins' mean error on H (`held_out_error`, here of networks trained on m samples), their mean \
-                confidence less their accuracy there (`confidence_gap`), and their accuracy on what they were trained on, \
-                the mean (`train_accuracy`) and the worst twin's (`least_train_accuracy`): twins that \
-                did not fit may agree for no good reason. The standard error is over pairs, which are drawn independently of each other \
-                from the sample: it holds samples, held-out samples, initial weights and orders together, but not \
-                the draw of the sample itself. Undefined where the twins fit no better on the whole than the most frequent class \
-                does, where all labels are the same, and where an output is not finite.",
+                BatchNormalization folded, the rate falling to 0. Disagreement equals the test error in expectation over \
+                trainings where votes are calibrated: of all (sample, class) for which a share v of trainings votes, a share v is right \
+                (Jiang et al., class-aggregated calibration). What tells whether that can be expected is in the details: the twins' mean \
+                error on H (`held_out_error`: that of training on m samples), their mean confidence less their accuracy there \
+                (`confidence_gap`), and the mean and the worst accuracy on what they were trained on (`train_accuracy`, \
+                `least_train_accuracy`), beside the share of the most frequent class there (`most_frequent_class`): twins \
+                that did not fit agree or disagree for no good reason. The standard error is over pairs, each drawn from the sample \
+                independently of the others: it holds samples, held-out samples, initial weights and orders together, but not the draw of \
+                the sample itself. Undefined where every twin predicts one class for all that it was trained on, where all \
+                labels are the same, and where an output is not finite.",
     stochastic: true,
     control: false,
     parameters: &[
@@ -113,9 +114,17 @@ impl Disagreement {
     }
 }
 
-/// The number of samples of the most frequent label.
-fn most_frequent(labels: &Tensor) -> Result<f64, MeasureError> {
-    Ok(labels.f_bincount::<Tensor>(None, 0)?.f_max()?.f_double_value(&[])?)
+/// How many rows of `[k, q]` have more than one value.
+fn varied(rows: &Tensor) -> Result<i64, MeasureError> {
+    let differ = rows.f_ne_tensor(&rows.f_narrow(1, 0, 1)?)?;
+    Ok(differ.f_any_dim(1, false)?.f_sum(Kind::Int64)?.f_int64_value(&[])?)
+}
+
+/// The share of the most frequent label.
+fn share_of_the_most_frequent(mut labels: Vec<i64>) -> f64 {
+    labels.sort_unstable();
+    let most = labels.chunk_by(|a, b| a == b).map(<[i64]>::len).max().unwrap_or(0);
+    most as f64 / labels.len() as f64
 }
 
 /// The mean of a tensor of any kind.
@@ -151,22 +160,17 @@ impl Measure for Disagreement {
             Ok(decisions(outputs)?.f_eq_tensor(&retraining.labels_of(samples)?)?)
         };
 
-        let fitted = right(&retraining.outputs(&weights, &seen)?, &seen)?
-            .f_to_kind(Kind::Double)?
-            .f_mean_dim(1, false, Kind::Double)?;
-        let train_accuracy = mean(&fitted)?;
-        let seen_labels = retraining.labels_of(&seen)?;
-        let mut chance = 0.0;
-        for training in 0..trainings.len() as i64 {
-            chance += most_frequent(&seen_labels.f_get(training)?)?;
-        }
-        let chance = chance / seen_labels.numel() as f64;
-        if train_accuracy <= chance {
+        let outputs = retraining.outputs(&weights, &seen)?;
+        if varied(&decisions(&outputs)?)? == 0 {
             return MeasureError::undefined(format!(
-                "the networks did not fit: trained anew they have the accuracy {train_accuracy} on their {} samples, of which the \
-                 most frequent class has {chance}",
-                seen[0].len()
+                "each of the {} networks, trained anew, predicts one class for all that it was trained on",
+                seen.len()
             ));
+        }
+        let fitted = right(&outputs, &seen)?.f_to_kind(Kind::Double)?.f_mean_dim(1, false, Kind::Double)?;
+        let mut chance = 0.0;
+        for labels in Vec::<Vec<i64>>::try_from(retraining.labels_of(&seen)?)? {
+            chance += share_of_the_most_frequent(labels) / seen.len() as f64;
         }
 
         let outputs = retraining.outputs(&weights, &held_out)?;
@@ -180,7 +184,8 @@ impl Measure for Disagreement {
             .with_standard_error(standard_error)
             .with_detail("held_out_error", 1.0 - accuracy)
             .with_detail("confidence_gap", confidence - accuracy)
-            .with_detail("train_accuracy", train_accuracy)
+            .with_detail("train_accuracy", mean(&fitted)?)
+            .with_detail("most_frequent_class", chance)
             .with_detail("least_train_accuracy", fitted.f_min()?.f_double_value(&[])?))
     }
 }

@@ -1,4 +1,4 @@
-//! Stability: how much the network hangs on single samples, and what labels its functions could fit.
+//! Stability: how much the network hangs on single samples and on the seed, and what labels its functions could fit.
 
 use pgdl_measure::{Registry, RegistryError};
 

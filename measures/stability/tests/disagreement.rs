@@ -161,7 +161,7 @@ fn it_is_the_share_of_a_plain_loop() {
         ("disagreement:epochs=3,held_out=30,lr=0.5,pairs=3,samples=40", 1),
         ("disagreement:data=disjoint,epochs=3,held_out=30,lr=0.5,pairs=3,samples=40", 2),
     ] {
-        let (mut shares, mut wrong, mut fitted) = (Vec::new(), 0, Vec::new());
+        let (mut shares, mut wrong, mut fitted, mut seen) = (Vec::new(), 0, Vec::new(), Vec::new());
         for pair in 0..3 {
             let order =
                 positions(generator(spec, &format!("samples of pair {pair}"), 5).permutation(SAMPLES));
@@ -175,6 +175,7 @@ fn it_is_the_share_of_a_plain_loop() {
                 let weights = regression.trained(start, samples, &mut generator("order"), 3, 0.5);
                 let right = |at: &&usize| regression.predicted(&weights, **at) == regression.labels[**at];
                 fitted.push(share(samples.iter().filter(right).count(), 40));
+                seen.push(samples.to_vec());
                 wrong += 30 - held_out.iter().filter(right).count();
                 weights
             });
@@ -190,6 +191,12 @@ fn it_is_the_share_of_a_plain_loop() {
         assert!((found.standard_error.unwrap() - (variance / 3.0).sqrt()).abs() < 1e-12);
         assert!((detail(&found, "held_out_error") - share(wrong, 180)).abs() < 1e-12);
         assert!((detail(&found, "train_accuracy") - fitted.iter().sum::<f64>() / 6.0).abs() < 1e-12);
+        let most = |samples: &Vec<usize>| {
+            let count = |label| samples.iter().filter(|at| regression.labels[**at] == label).count();
+            share((0..3).map(count).max().unwrap(), 40) / 6.0
+        };
+        let chance: f64 = seen.iter().map(most).sum();
+        assert!((detail(&found, "most_frequent_class") - chance).abs() < 1e-12);
         let least = fitted.iter().copied().fold(f64::INFINITY, f64::min);
         assert!((detail(&found, "least_train_accuracy") - least).abs() < 1e-12);
     }
@@ -229,7 +236,7 @@ fn repeated_runs_scatter_by_the_standard_error() {
 }
 
 #[test]
-fn no_value_without_a_fit() {
+fn what_has_no_value() {
     let regression = Regression::learnable(60);
     let reason = |input: ProbeInput, spec: &str| match run(spec, input) {
         Err(MeasureError::Undefined(reason) | MeasureError::Unavailable(reason)) => reason,
@@ -242,7 +249,7 @@ fn no_value_without_a_fit() {
     let broken = Regression { initial: vec![f64::NAN; 12], ..Regression::learnable(60) };
     assert!(reason(broken.input(0), "disagreement").contains("not finite"));
     let blank = Regression { inputs: vec![vec![0.0; 4]; 60], ..Regression::learnable(60) };
-    assert!(reason(blank.input(0), "disagreement").contains("did not fit"));
+    assert!(reason(blank.input(0), "disagreement").contains("predicts one class"));
     let huge = Regression { inputs: vec![vec![1e308; 4]; 60], ..Regression::learnable(60) };
     assert!(reason(huge.input(0), "disagreement:lr=10").contains("not finite"));
     let two = Regression {
