@@ -10,9 +10,6 @@ use crate::generator::Generator;
 use crate::perturbed::Perturbed;
 use crate::probe::Probe;
 
-/// Samples of a training step.
-const BATCH: usize = 32;
-
 /// The architecture of a probe's network, BatchNormalization folded, to be trained on samples of the probe: all that
 /// retraining measures take of the network, with its initial weights.
 ///
@@ -24,9 +21,11 @@ pub struct Retraining<'a> {
     initial: Tensor,
 }
 
-/// How long and how fast: Adam on the mean cross-entropy of batches of 32, with a rate that falls to 0 in a straight line.
+/// How long and how fast: Adam on the mean cross-entropy of batches, with a rate that falls to 0 in a straight line.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
+    /// Samples of a step.
+    pub batch: usize,
     /// Passes over the samples, each in a random order.
     pub epochs: usize,
     /// Adam's rate at its start.
@@ -99,7 +98,7 @@ impl<'a> Retraining<'a> {
         }
         let count = trainings.len();
         let mut trained = Vec::new();
-        for part in trainings.chunks_mut(self.side_by_side(BATCH.min(samples))?) {
+        for part in trainings.chunks_mut(self.side_by_side(schedule.batch.min(samples))?) {
             let before = trained.len();
             trained.extend(self.train_together(part, schedule).map_err(|error| match error {
                 MeasureError::Timeout(reason) if count > 1 => {
@@ -116,26 +115,27 @@ impl<'a> Retraining<'a> {
         trainings: &mut [Training],
         schedule: Schedule,
     ) -> Result<Vec<Tensor>, MeasureError> {
-        let Schedule { epochs, rate } = schedule;
+        let Schedule { batch: length, epochs, rate } = schedule;
+        let length = length.max(1);
         let copies = trainings.len() as i64;
         let samples = trainings.first().map_or(0, |training| training.samples.len());
         let starts: Vec<&Tensor> = trainings.iter().map(|training| &training.start).collect();
         let leaf = Tensor::f_stack(&starts, 0)?.f_set_requires_grad(true)?;
         let mut optimizer = COptimizer::adam(rate, 0.9, 0.999, 0.0, 1e-8, false)?;
         optimizer.add_parameters(&leaf, 0)?;
-        let steps = epochs * samples.div_ceil(BATCH);
+        let steps = epochs * samples.div_ceil(length);
         let mut step = 0;
         for _ in 0..epochs {
             let orders: Vec<Vec<i64>> =
                 trainings.iter_mut().map(|training| training.order.permutation(samples)).collect();
-            for start in (0..samples).step_by(BATCH) {
+            for start in (0..samples).step_by(length) {
                 self.probe.check_deadline().map_err(|error| match error {
                     MeasureError::Timeout(reason) => MeasureError::Timeout(format!(
                         "{reason}; after {step} of {steps} steps of training on {samples} samples"
                     )),
                     other => other,
                 })?;
-                let batch = start..(start + BATCH).min(samples);
+                let batch = start..(start + length).min(samples);
                 let rows: Vec<i64> = trainings
                     .iter()
                     .zip(&orders)

@@ -7,7 +7,7 @@ use pgdl_measure::network::Mode;
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{MeasureError, Probe, ProbeInput, Retraining, Schedule, Training, decisions};
 
-const SCHEDULE: Schedule = Schedule { epochs: 3, rate: 0.02 };
+const SCHEDULE: Schedule = Schedule { batch: 32, epochs: 3, rate: 0.02 };
 
 fn input(specimen: &Specimen) -> ProbeInput {
     let input = specimen.input();

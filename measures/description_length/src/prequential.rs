@@ -9,6 +9,9 @@ use pgdl_measure::{
 
 use crate::fit::{SAMPLES, samples};
 
+/// Samples of a training step.
+const BATCH: usize = 32;
+
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct Prequential {
@@ -110,7 +113,7 @@ impl Measure for Prequential {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let retraining = Retraining::new(probe)?;
-        let schedule = Schedule { epochs: self.epochs, rate: self.rate };
+        let schedule = Schedule { batch: BATCH, epochs: self.epochs, rate: self.rate };
         // Of the first samples, so that a larger sample that begins with them gives the same.
         let order = probe.generator("samples").permutation(self.samples.min(probe.sample_size()));
         let mut known = self.first.min(order.len());

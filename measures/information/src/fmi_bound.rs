@@ -13,6 +13,9 @@ use pgdl_measure_gradient::jackknife;
 /// How often bits are drawn that the networks know nothing of.
 const RANDOM_BITS: usize = 16;
 
+/// Samples of a training step: small ones, which make many steps of few samples.
+const BATCH: usize = 8;
+
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct FmiBound {
@@ -49,7 +52,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             (f-CMI, form=predictions); Hellström & Durisi 2022, A new family of generalization bounds using samplewise evaluated CMI; \
             Wang & Mao 2023, Tighter information-theoretic generalization bounds from supersamples (loss differences)",
     needs: &[Need::Labels, Need::InitialWeights],
-    cost: "2 g s epochs m/n B and 4 g s m/n F, g = 4, s = 1, m = 96, 20 epochs",
+    cost: "2 g s epochs m/n B and 4 g s m/n F, g = 4, s = 1, m = 96, 15 epochs",
     invariances: Invariances::ALL,
     behaviour: "A retraining measure, trained as `disagreement` is: of the network it takes the architecture and the distribution of its \
                 initial weights, of which each training has a fresh draw. The gap is that of the errors of networks trained on m \
@@ -90,7 +93,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "epochs",
-            kind: ParameterKind::Integer { default: 20, min: 0, max: 100_000 },
+            kind: ParameterKind::Integer { default: 15, min: 0, max: 100_000 },
             doc: "passes over the samples in each training",
         },
         ParameterInfo {
@@ -113,7 +116,7 @@ impl FmiBound {
             pairs: count("pairs")?,
             supersamples: count("supersamples")?,
             splits: count("splits")?,
-            schedule: Schedule { epochs: count("epochs")?, rate: parameters.float("lr")? },
+            schedule: Schedule { batch: BATCH, epochs: count("epochs")?, rate: parameters.float("lr")? },
         })
     }
 

@@ -87,7 +87,7 @@ fn mean(values: &[f64]) -> (f64, f64) {
 /// Errors only elsewhere, with 1 − 1/C: Δ tells U whenever it is not 0, and I(Δ; U) = (1 − 1/C) ln 2.
 #[test]
 fn who_learns_by_heart_tells_what_can_be_told() {
-    let spec = "fmi_bound:epochs=40,lr=1,pairs=40,supersamples=12";
+    let spec = "fmi_bound:epochs=20,lr=1,pairs=40,supersamples=12";
     let found = run(spec, Linear::by_heart(300, 4).input(1)).unwrap();
     assert_eq!(detail(&found, "selected_error"), 0.0);
     let (truth, error) = ((2.0 * 0.75 * 2f64.ln()).sqrt(), found.standard_error.unwrap());
@@ -188,10 +188,9 @@ fn it_is_the_bound_of_a_plain_loop() {
 fn the_bound_is_above_the_gap_of_every_run_and_scatters_by_its_standard_error() {
     const RUNS: u64 = 120;
     let linear = Linear::learnable(600);
-    for spec in [
-        "fmi_bound:epochs=10,lr=0.3,pairs=20",
-        "fmi_bound:epochs=10,form=predictions,lr=0.3,pairs=10,splits=3",
-    ] {
+    for spec in
+        ["fmi_bound:epochs=4,lr=0.3,pairs=20", "fmi_bound:epochs=4,form=predictions,lr=0.3,pairs=10,splits=3"]
+    {
         let runs: Vec<Measured> = (0..RUNS).map(|seed| run(spec, linear.input(seed)).unwrap()).collect();
         for run in &runs {
             assert!(run.value >= detail(run, "gap") - 1e-12, "{spec}: {run:?}");
@@ -224,7 +223,7 @@ fn what_has_no_value() {
     assert!(reason(huge.input(0), "fmi_bound:lr=10").contains("not finite"));
     let late = ProbeInput { deadline: Some(Instant::now()), ..linear.input(0) };
     let Err(MeasureError::Timeout(reason)) = run("fmi_bound", late) else { panic!() };
-    assert!(reason.contains("after 0 of 20 steps of training on 30 samples; 0 of 8 networks"), "{reason}");
+    assert!(reason.contains("after 0 of 60 steps of training on 30 samples; 0 of 8 networks"), "{reason}");
 }
 
 /// Inputs that say nothing: all that can be learned is nothing, and nothing is told.

@@ -6,6 +6,9 @@ use pgdl_measure::{
     Parameters, Probe, RegistryError, Retraining, Schedule, Training, decisions,
 };
 
+/// Samples of a training step: small ones, which make many steps of few samples.
+const BATCH: usize = 8;
+
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
 pub struct Disagreement {
@@ -30,12 +33,12 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "Nakkiran & Bansal 2020, Distributional Generalization (agreement property; data=disjoint); Jiang, Nagarajan, Baek, Kolter \
             2022, Assessing Generalization of SGD via Disagreement",
     needs: &[Need::Labels, Need::InitialWeights],
-    cost: "2 p epochs m/n B and 2 p (m + q)/n F, p = 4, m = 96, q = 300, 20 epochs",
+    cost: "2 p epochs m/n B and 2 p (m + q)/n F, p = 4, m = 96, q = 300, 15 epochs",
     invariances: Invariances::ALL,
     behaviour: "A retraining measure: of the network it takes the architecture and the distribution of its initial weights, of which a fresh \
                 draw is each initial tensor with its values in random order. Networks that differ in neither, such as by batch size, \
-                differ by the draws only. Training is that of `prequential`: Adam on batches of 32, in evaluation mode, \
-                BatchNormalization folded, the rate falling to 0. Disagreement equals the test error in expectation over \
+                differ by the draws only. Training is Adam on batches of 8 in evaluation mode, without dropout or \
+                augmentation, BatchNormalization folded, with a rate that falls to 0. Disagreement equals the test error in expectation over \
                 trainings where votes are calibrated: of all (sample, class) for which a share v of trainings votes, a share v is right \
                 (Jiang et al., class-aggregated calibration). What tells whether that can be expected is in the details: the twins' mean \
                 error on H (`held_out_error`: that of training on m samples), their mean confidence less their accuracy there \
@@ -70,7 +73,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "epochs",
-            kind: ParameterKind::Integer { default: 20, min: 1, max: 100_000 },
+            kind: ParameterKind::Integer { default: 15, min: 1, max: 100_000 },
             doc: "passes over the samples in each training",
         },
         ParameterInfo {
@@ -93,7 +96,7 @@ impl Disagreement {
             pairs: count("pairs")?,
             samples: count("samples")?,
             held_out: count("held_out")?,
-            schedule: Schedule { epochs: count("epochs")?, rate: parameters.float("lr")? },
+            schedule: Schedule { batch: BATCH, epochs: count("epochs")?, rate: parameters.float("lr")? },
         })
     }
 
