@@ -107,6 +107,15 @@ impl Generator {
         found
     }
 
+    /// The values of a tensor in random order.
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn shuffled(&mut self, tensor: &Tensor) -> Result<Tensor, MeasureError> {
+        let order = Tensor::f_from_slice(&self.permutation(tensor.numel()))?.f_to_device(tensor.device())?;
+        Ok(tensor.f_reshape([-1])?.f_index_select(0, &order)?.f_reshape(tensor.size())?)
+    }
+
     fn tensor(&self, values: &[f64], shape: &[i64]) -> Result<Tensor, MeasureError> {
         let tensor = Tensor::f_from_slice(values)?.f_to_kind(self.kind)?.f_reshape(shape)?;
         Ok(tensor.f_to_device(self.device)?)

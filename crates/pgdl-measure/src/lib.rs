@@ -20,6 +20,7 @@ pub mod probe;
 pub mod quantity;
 pub mod registry;
 pub mod request;
+pub mod retraining;
 mod shared;
 pub mod spec;
 pub mod sums;
@@ -43,10 +44,11 @@ pub use perturbed::Perturbed;
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
     Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,
-    Margins, Quantity, correct,
+    Margins, Quantity, correct, decisions,
 };
 pub use registry::{Registry, Resolved};
 pub use request::{Asked, Composite, Request};
+pub use retraining::{Retraining, Schedule, Training};
 pub use shared::Passes;
 pub use spec::MeasureSpec;
 pub use truth::{TrueNetwork, Truth};

@@ -205,8 +205,11 @@ fn the_first_families_are_complete() {
         ids("description_length"),
         ["quantized_bits", "pruning_curve", "two_part_code", "prequential", "intrinsic_dimension"]
     );
-    assert_eq!(ids("stability"), ["leave_one_out", "influence_trace", "empirical_rademacher"]);
-    assert_eq!(ids("information"), ["weight_information"]);
+    assert_eq!(
+        ids("stability"),
+        ["leave_one_out", "influence_trace", "empirical_rademacher", "disagreement"]
+    );
+    assert_eq!(ids("information"), ["weight_information", "fmi_bound"]);
     assert_eq!(ids("learned"), ["nc", "linear_signature"]);
 }
 

@@ -1,10 +1,10 @@
 //! The prequential code of the labels.
 
 use pgdl_measure::network::{Mode, Network};
-use pgdl_measure::tch::{COptimizer, Kind, Reduction, Tensor, no_grad};
+use pgdl_measure::tch::{Kind, Reduction, Tensor, no_grad};
 use pgdl_measure::{
     Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
-    Parameters, Probe, RegistryError,
+    Parameters, Probe, RegistryError, Retraining, Schedule, Training,
 };
 
 use crate::fit::{SAMPLES, samples};
@@ -79,47 +79,6 @@ impl Prequential {
             rate: parameters.float("lr")?,
         })
     }
-
-    /// The weights `[P]` after training from `start` on the samples `known`.
-    fn trained(
-        &self,
-        probe: &Probe,
-        network: &Network,
-        start: &Tensor,
-        known: &[i64],
-    ) -> Result<Tensor, MeasureError> {
-        let leaf = start.f_detach_copy()?.f_set_requires_grad(true)?;
-        let mut optimizer = COptimizer::adam(self.rate, 0.9, 0.999, 0.0, 1e-8, false)?;
-        optimizer.add_parameters(&leaf, 0)?;
-        let mut random = probe.generator(&format!("order of {}", known.len()));
-        let steps = self.epochs * known.len().div_ceil(BATCH);
-        let mut step = 0;
-        for _ in 0..self.epochs {
-            let order = random.permutation(known.len());
-            for batch in order.chunks(BATCH) {
-                probe.check_deadline().map_err(|error| match error {
-                    MeasureError::Timeout(reason) => MeasureError::Timeout(format!(
-                        "{reason}; after {step} of {steps} steps of training on {} samples",
-                        known.len()
-                    )),
-                    other => other,
-                })?;
-                let rows: Vec<i64> = batch.iter().map(|at| known[*at as usize]).collect();
-                let (inputs, labels) = rows_of(probe, &rows)?;
-                let logits = network.with_trainable_vector(&leaf)?.forward(&inputs, Mode::Evaluate)?;
-                let loss =
-                    logits.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?;
-                optimizer.set_learning_rate(self.rate * (1.0 - step as f64 / steps as f64))?;
-                optimizer.zero_grad()?;
-                loss.f_backward()?;
-                optimizer.step()?;
-                probe.count_forward(rows.len() as i64);
-                probe.count_backward(rows.len() as i64);
-                step += 1;
-            }
-        }
-        Ok(leaf.f_detach()?)
-    }
 }
 
 /// Inputs and labels of the samples `rows`.
@@ -153,11 +112,8 @@ impl Measure for Prequential {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        let network = probe.folded_initial()?;
-        let start = network.trainable_vector()?;
-        if start.numel() == 0 {
-            return MeasureError::undefined("the network has no parameters to be trained");
-        }
+        let retraining = Retraining::new(probe)?;
+        let schedule = Schedule { batch: BATCH, epochs: self.epochs, rate: self.rate };
         // Of the first samples, so that a larger sample that begins with them gives the same.
         let order = probe.generator("samples").permutation(self.samples.min(probe.sample_size()));
         let mut known = self.first.min(order.len());
@@ -165,8 +121,13 @@ impl Measure for Prequential {
         let mut blocks = Vec::new();
         while known < order.len() {
             let next = known.saturating_mul(2).min(order.len());
-            let weights = self.trained(probe, &network, &start, &order[..known])?;
-            let trained = network.with_trainable_vector(&weights)?;
+            let training = Training {
+                start: retraining.initial().shallow_clone(),
+                samples: order[..known].to_vec(),
+                order: probe.generator(&format!("order of {known}")),
+            };
+            let weights = retraining.train(&mut [training], schedule)?.f_get(0)?;
+            let trained = retraining.network().with_trainable_vector(&weights)?;
             let block = bits(probe, &trained, &order[known..next])?;
             blocks.push((known, block / (next - known) as f64));
             total += block;

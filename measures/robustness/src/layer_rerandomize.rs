@@ -1,9 +1,8 @@
 //! Layers drawn afresh.
 
-use pgdl_measure::tch::Tensor;
 use pgdl_measure::{
-    Effect, Generator, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo,
-    ParameterKind, Parameters, Probe, RegistryError,
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
+    Parameters, Probe, RegistryError,
 };
 
 use crate::layers::{DROP, LayerEntries, REPORT, Report, SAMPLES, size, with_layer};
@@ -67,12 +66,6 @@ impl LayerRerandomize {
     }
 }
 
-/// The values of a tensor in random order.
-fn shuffled(tensor: &Tensor, generator: &mut Generator) -> Result<Tensor, MeasureError> {
-    let order = Tensor::f_from_slice(&generator.permutation(tensor.numel()))?.f_to_device(tensor.device())?;
-    Ok(tensor.f_reshape([-1])?.f_index_select(0, &order)?.f_reshape(tensor.size())?)
-}
-
 impl Measure for LayerRerandomize {
     fn info(&self) -> &MeasureInfo {
         &INFO
@@ -88,7 +81,7 @@ impl Measure for LayerRerandomize {
             let mut accuracies = Vec::with_capacity(means.len());
             for (position, layer) in entries.layers.iter().enumerate() {
                 let fresh = with_layer(&network, layer.node, |_, index| {
-                    shuffled(&initial.weights()[layer.node][index], &mut generator)
+                    generator.shuffled(&initial.weights()[layer.node][index])
                 })?;
                 accuracies.push(entries.accuracy_with(probe, position, &fresh)?);
             }

@@ -1,10 +1,8 @@
-//! Stability: how much the network hangs on single samples, and what labels its functions could fit.
-//!
-//! Disagreement of two networks that differ in their seed alone (Jiang, Nagarajan, Baek, Kolter 2022) is not here: a measure
-//! sees one network, through its probe, and the zoos that come along have one seed per setting.
+//! Stability: how much the network hangs on single samples and on the seed, and what labels its functions could fit.
 
 use pgdl_measure::{Registry, RegistryError};
 
+pub mod disagreement;
 pub mod empirical_rademacher;
 mod influence;
 pub mod influence_trace;
@@ -23,5 +21,6 @@ pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
     })?;
     registry.add(&empirical_rademacher::INFO, |parameters| {
         Ok(Box::new(empirical_rademacher::EmpiricalRademacher::new(parameters)?))
-    })
+    })?;
+    registry.add(&disagreement::INFO, |parameters| Ok(Box::new(disagreement::Disagreement::new(parameters)?)))
 }

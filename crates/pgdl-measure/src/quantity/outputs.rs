@@ -96,10 +96,23 @@ impl Quantity for Correct {
 /// # Errors
 /// The shapes do not fit.
 pub fn correct(logits: &Tensor, labels: &Tensor) -> Result<Tensor, MeasureError> {
-    let largest = logits.f_eq_tensor(&logits.f_amax([1], true)?)?;
-    // The first class that attains the maximum: on every device, which `argmax` does not promise.
-    let first = largest.f_to_kind(Kind::Int8)?.f_cumsum(1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?;
-    Ok(first.f_gather(1, &labels.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?)
+    Ok(first_largest(logits)?.f_gather(1, &labels.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?)
+}
+
+/// The class of the largest of the logits `[…, C]`: `[…]`, i64. Of equal outputs the first class counts, as in
+/// [`correct`]; rows with NaN have no class that means anything.
+///
+/// # Errors
+/// libtorch refuses.
+pub fn decisions(logits: &Tensor) -> Result<Tensor, MeasureError> {
+    // One is true.
+    Ok(first_largest(logits)?.f_to_kind(Kind::Int8)?.f_argmax(-1, false)?)
+}
+
+/// Where the first class is that attains the maximum: on every device, which `argmax` does not promise.
+fn first_largest(logits: &Tensor) -> Result<Tensor, MeasureError> {
+    let largest = logits.f_eq_tensor(&logits.f_amax([-1], true)?)?;
+    Ok(largest.f_to_kind(Kind::Int8)?.f_cumsum(-1, Kind::Int64)?.f_eq(1)?.f_logical_and(&largest)?)
 }
 
 /// Share of the sample that the network classifies correctly.
