@@ -16,8 +16,6 @@ use crate::fit::{WholeFit, fit};
 const BATCH: usize = 50;
 /// Epochs after which more steps gain little.
 const EPOCHS: usize = 40;
-/// Adam's rate at first, for the weights.
-const RATE: f64 = 0.02;
 /// The dimension that is tried first.
 const FIRST: i64 = 256;
 
@@ -27,36 +25,37 @@ pub struct IntrinsicDimension {
     accuracy: f64,
     projection: ProjectionKind,
     steps: usize,
+    rate: f64,
     most: i64,
+    own: bool,
 }
 
 /// What `intrinsic_dimension` says of itself.
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "intrinsic_dimension",
     family: "description_length",
-    version: 1,
-    title: "The dimensions of a random subspace through the initial weights in which training reaches nearly the network's own \
-            training accuracy.",
-    formula: "min { d : A(w⁰ + P z_d) ≥ accuracy · A(w) },  z_d: [d], trained from 0",
-    shapes: "A: accuracy on the sample; w, w⁰: final and initial weights, all trainable ones, BatchNormalization folded into the layers \
+    version: 2,
+    title: "The dimensions of a random subspace through the initial weights in which training comes nearly as far as in all.",
+    formula: "min { d : A(w⁰ + P z_d) ≥ accuracy · A(w⁰ + z_D) },  z_d: [d], trained from 0;  against=own: ≥ accuracy · A(w)",
+    shapes: "A: accuracy on the sample; w, w⁰: final and initial weights, all D trainable ones, BatchNormalization folded into the layers \
              before it; P: [D, d], random, of columns of norm 1",
     paper: "Li, Farkhoor, Liu, Yosinski 2018, Measuring the Intrinsic Dimension of Objective Landscapes (there by validation \
-            accuracy, against the same network trained in the same way)",
+            accuracy)",
     needs: &[Need::InitialWeights, Need::Labels],
-    cost: "a retraining measure: 5 to 12 trainings, most often 7, each of 50 · steps/n B and 1 F (at n = 5000 and 500 steps 5 B \
+    cost: "a retraining measure: 6 to 14 trainings, most often 8, each of 50 · steps/n B and 1 F (at n = 5000 and 500 steps 5 B \
            and 1 F), and D log d operations a step for P; with `projection=dense` D d of them and of memory",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
-    behaviour: "What the trained network has to say beyond its architecture, its initial weights and the data is its accuracy alone: \
-                networks that fit better ask for more. d is searched by doubling and halving from 256, then twice by halving a ratio; the \
+    behaviour: "Of the trained network it takes the architecture and the initial weights; with against=own its accuracy, too, which short \
+                trainings reach on easy data only. d is searched by doubling and halving from 256, then twice by halving a ratio; the \
                 value lies between the last two on a straight line over ln d, and is 1 where one dimension is enough. Each training \
-                is the same, and short: `steps` of Adam on 50 samples, no more than 40 epochs, the rate falling to 0, so that the value is \
-                an upper bound of what longer training would need. It carries the noise of one projection for each d. Undefined where the \
-                network is no better than the most frequent class, and where `most` dimensions (or all D) are not enough; the reason says \
-                how far they lead. Unavailable where a zoo keeps no initial weights.",
+                is the same, and short: `steps` of Adam on 50 samples, no more than 40 epochs, the rate falling to 0: it is the dimension \
+                of what such a training learns, not of the whole fit. It carries the noise of one projection for each d. Undefined where \
+                the accuracy to compare with is no better than the share of the most frequent class, and where `most` dimensions (or all D) \
+                are not enough; the reason says how far they lead. Unavailable where a zoo keeps no initial weights.",
     stochastic: true,
     control: false,
     parameters: &[
@@ -76,8 +75,18 @@ pub static INFO: MeasureInfo = MeasureInfo {
             doc: "steps of each training, but no more than 40 epochs",
         },
         ParameterInfo {
+            name: "lr",
+            kind: ParameterKind::Float { default: 0.001, min: 1e-9, max: 10.0 },
+            doc: "Adam's rate at first for the weights; √(D/d) times larger for z",
+        },
+        ParameterInfo {
+            name: "against",
+            kind: ParameterKind::Choice { default: "same", options: &["same", "own"] },
+            doc: "the full accuracy: of all D parameters after the same training, or of the network itself",
+        },
+        ParameterInfo {
             name: "most",
-            kind: ParameterKind::Integer { default: 8192, min: 1, max: 1_000_000_000 },
+            kind: ParameterKind::Integer { default: 65536, min: 1, max: 1_000_000_000 },
             doc: "the largest d (at most D)",
         },
     ],
@@ -95,23 +104,29 @@ impl IntrinsicDimension {
             projection: ProjectionKind::named(parameters.choice("projection")?)
                 .unwrap_or(ProjectionKind::Fastfood),
             steps: usize::try_from(parameters.integer("steps")?).unwrap_or(usize::MAX),
+            rate: parameters.float("lr")?,
             most: parameters.integer("most")?,
+            own: parameters.choice("against")? == "own",
         })
     }
 
     /// The accuracy on the sample after training in a subspace of `d` dimensions.
-    fn trained(&self, probe: &Probe, initial: &Network, d: i64) -> Result<f64, MeasureError> {
+    fn in_subspace(&self, probe: &Probe, initial: &Network, d: i64) -> Result<f64, MeasureError> {
         let seed = probe.generator(&format!("projection d={d}")).next_u64();
         let total = initial.architecture().trainable_count()?;
         let projection = Projection::new(self.projection, total, d, seed, (probe.kind(), probe.device()))?;
-        let subspace = Subspace::new(initial, Some(projection))?;
+        self.trained(probe, &Subspace::new(initial, Some(projection))?)
+    }
+
+    fn trained(&self, probe: &Probe, subspace: &Subspace) -> Result<f64, MeasureError> {
+        let d = subspace.dimension();
         let samples = probe.sample_size();
         let batch = BATCH.min(samples);
         let steps = self.steps.min((EPOCHS * samples).div_ceil(batch));
         let mut random = probe.generator("batches");
         let mut order: Vec<i64> = Vec::new();
-        let descent = Descent { steps, rate: RATE };
-        let z = descent.run(&subspace, &mut |step| -> Result<Batch, MeasureError> {
+        let descent = Descent { steps, rate: self.rate };
+        let z = descent.run(subspace, &mut |step| -> Result<Batch, MeasureError> {
             probe.check_deadline().map_err(|error| match error {
                 MeasureError::Timeout(reason) => MeasureError::Timeout(format!(
                     "{reason}; after {step} of {steps} steps of training in {d} dimensions"
@@ -151,16 +166,21 @@ impl Measure for IntrinsicDimension {
         if total == 0 {
             return MeasureError::undefined("the network has no parameters");
         }
-        let whole = probe.get(&WholeFit { samples: probe.sample_size() })?.accuracy;
+        let whole = if self.own {
+            probe.get(&WholeFit { samples: probe.sample_size() })?.accuracy
+        } else {
+            self.trained(probe, &Subspace::new(&initial, None)?)?
+        };
         let chance = chance(probe)?;
         if whole <= chance {
             return MeasureError::undefined(format!(
-                "the network's accuracy {whole} is not above the share {chance} of the most frequent class"
+                "the full accuracy {whole} is not above the share {chance} of the most frequent class"
             ));
         }
         let search = ThresholdSearch { first: FIRST, most: self.most.min(total), halvings: 2 };
         let target = self.accuracy * whole;
-        let Threshold { dimension, tried } = search.run(target, &mut |d| self.trained(probe, &initial, d))?;
+        let Threshold { dimension, tried } =
+            search.run(target, &mut |d| self.in_subspace(probe, &initial, d))?;
         let Some(dimension) = dimension else {
             let (d, best) = tried.last().copied().unwrap_or_default();
             return MeasureError::undefined(format!(
@@ -168,7 +188,7 @@ impl Measure for IntrinsicDimension {
             ));
         };
         let mut measured = Measured::value(dimension)
-            .with_detail("accuracy", whole)
+            .with_detail("full_accuracy", whole)
             .with_detail("trainings", tried.len() as f64)
             .with_detail("parameters", total as f64);
         for (d, accuracy) in tried {

@@ -27,9 +27,9 @@ fn trained() -> Specimen {
 fn the_value_lies_between_dimensions_that_fail_and_those_that_are_enough() {
     for projection in ["fastfood", "sparse", "dense"] {
         let measured =
-            outcome(&format!("intrinsic_dimension:projection={projection},accuracy=0.7"), trained().input())
+            outcome(&format!("intrinsic_dimension:projection={projection},accuracy=0.7,lr=0.02"), trained().input())
                 .unwrap();
-        let target = 0.7 * detail(&measured, "accuracy");
+        let target = 0.7 * detail(&measured, "full_accuracy");
         assert!(measured.value >= 1.0 && measured.value <= detail(&measured, "parameters"));
         let tried: Vec<(f64, f64)> = measured
             .details
@@ -54,7 +54,7 @@ fn the_value_lies_between_dimensions_that_fail_and_those_that_are_enough() {
 #[test]
 fn a_share_that_is_asked_for_less_needs_no_more_dimensions() {
     let value =
-        |share| outcome(&format!("intrinsic_dimension:accuracy={share}"), trained().input()).unwrap().value;
+        |share| outcome(&format!("intrinsic_dimension:accuracy={share},lr=0.02"), trained().input()).unwrap().value;
     // Nothing asked for: one dimension is enough.
     assert_eq!(value("0"), 1.0);
     assert!(value("0.7") > value("0.4"), "{} {}", value("0.7"), value("0.4"));
@@ -62,7 +62,7 @@ fn a_share_that_is_asked_for_less_needs_no_more_dimensions() {
 
 #[test]
 fn dimensions_that_are_not_enough_are_no_value() {
-    let error = outcome("intrinsic_dimension:most=1,accuracy=1", trained().input()).unwrap_err();
+    let error = outcome("intrinsic_dimension:most=1,accuracy=1,lr=0.02", trained().input()).unwrap_err();
     assert!(
         matches!(&error, MeasureError::Undefined(reason) if reason.starts_with("1 dimensions")),
         "{error:?}"
@@ -75,7 +75,7 @@ fn a_network_at_chance_has_none() {
     let outputs = [[1.0, 0.0, 0.0]; 4];
     let mut input = with_outputs(&outputs, &[0, 0, 1, 2]).unwrap();
     input.initial = Some(input.network.shallow_clone());
-    let error = outcome("intrinsic_dimension", input).unwrap_err();
+    let error = outcome("intrinsic_dimension:against=own", input).unwrap_err();
     assert!(
         matches!(&error, MeasureError::Undefined(reason) if reason.contains("most frequent")),
         "{error:?}"
