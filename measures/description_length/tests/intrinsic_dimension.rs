@@ -26,9 +26,11 @@ fn trained() -> Specimen {
 #[test]
 fn the_value_lies_between_dimensions_that_fail_and_those_that_are_enough() {
     for projection in ["fastfood", "sparse", "dense"] {
-        let measured =
-            outcome(&format!("intrinsic_dimension:projection={projection},accuracy=0.7,lr=0.02"), trained().input())
-                .unwrap();
+        let measured = outcome(
+            &format!("intrinsic_dimension:projection={projection},accuracy=0.7,lr=0.02"),
+            trained().input(),
+        )
+        .unwrap();
         let target = 0.7 * detail(&measured, "full_accuracy");
         assert!(measured.value >= 1.0 && measured.value <= detail(&measured, "parameters"));
         let tried: Vec<(f64, f64)> = measured
@@ -53,8 +55,9 @@ fn the_value_lies_between_dimensions_that_fail_and_those_that_are_enough() {
 
 #[test]
 fn a_share_that_is_asked_for_less_needs_no_more_dimensions() {
-    let value =
-        |share| outcome(&format!("intrinsic_dimension:accuracy={share},lr=0.02"), trained().input()).unwrap().value;
+    let value = |share| {
+        outcome(&format!("intrinsic_dimension:accuracy={share},lr=0.02"), trained().input()).unwrap().value
+    };
     // Nothing asked for: one dimension is enough.
     assert_eq!(value("0"), 1.0);
     assert!(value("0.7") > value("0.4"), "{} {}", value("0.7"), value("0.4"));
