@@ -3,7 +3,7 @@
 //! The matrix of the mean cross-entropy is G = (1/n) Σᵢ Jᵢᵀ Sᵢ Jᵢ, with Jᵢ the Jacobian of the logits of sample i and
 //! Sᵢ = diag(pᵢ) − pᵢ pᵢᵀ. Where the logits are piecewise affine in each parameter by itself, the rest of the Hessian, Σ
 //! (pᵢ − yᵢ)ᵀ ∇² fᵢ, has a zero diagonal, and every trace here is the Hessian's (Martens 2020, New Insights and
-//! Perspectives on the Natural Gradient Method, section 8, names the two parts).
+//! Perspectives on the Natural Gradient Method, on the two parts).
 //!
 //! Samples are drawn with a probability in proportion to tr Sᵢ, which the logits tell: those that are fit with certainty
 //! hold next to nothing of the trace. Of each, ‖Jᵢᵀ Bᵢ ε‖² with Bᵢ Bᵢᵀ = Sᵢ and signs ε has the expectation tr(Jᵢᵀ Sᵢ Jᵢ).
@@ -18,6 +18,9 @@ use crate::open::Open;
 
 /// Samples of a draw.
 const SAMPLES: usize = 16;
+
+/// Parameters of the copies that are in memory at once, at most; their gradients come to as many.
+const NUMBERS: i64 = 1 << 26;
 
 /// Draws of traces.
 #[derive(Debug)]
@@ -77,7 +80,8 @@ impl<'a> GaussNewton<'a> {
         let inner = signed.f_sum_dim_intlist([-1i64].as_slice(), true, Kind::Double)?;
         let along = signed.f_sub(&p.f_mul(&inner)?)?.f_mul(&scale)?.f_to_kind(probe.kind())?;
         let samples = drawn.len() as i64;
-        let at_once = self.moved.copies_at_once(1);
+        let size = self.moved.center().numel() as i64;
+        let at_once = self.moved.copies_at_once(1).min(NUMBERS / size.max(1)).max(1);
         let mut sums = vec![0.0; places.len()];
         let mut from = 0;
         while from < samples {
