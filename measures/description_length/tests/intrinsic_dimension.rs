@@ -95,8 +95,8 @@ fn without_initial_weights_it_is_unavailable() {
 fn it_ends_within_a_training_when_time_is_up() {
     let specimen = trained();
     let start = Instant::now();
-    let input = ProbeInput { deadline: Some(start + Duration::from_millis(30)), ..specimen.input() };
-    let error = outcome("intrinsic_dimension:steps=1000000", input).unwrap_err();
+    let input = ProbeInput { deadline: Some(start + Duration::from_millis(20)), ..specimen.input() };
+    let error = outcome("intrinsic_dimension:steps=1000000,lr=0.02", input).unwrap_err();
     assert!(matches!(&error, MeasureError::Timeout(reason) if reason.contains("steps")), "{error:?}");
     assert!(start.elapsed() < Duration::from_secs(5));
 }
