@@ -10,7 +10,7 @@ use pgdl_measure::{
     Parameters, Probe, RegistryError,
 };
 
-use crate::fit::{WholeFit, fit};
+use crate::fit::fit;
 
 /// Samples of a step.
 const BATCH: usize = 50;
@@ -27,7 +27,6 @@ pub struct IntrinsicDimension {
     steps: usize,
     rate: f64,
     most: i64,
-    own: bool,
 }
 
 /// What `intrinsic_dimension` says of itself.
@@ -36,8 +35,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     family: "description_length",
     version: 2,
     title: "The dimensions of a random subspace through the initial weights in which training comes nearly as far as in all.",
-    formula: "min { d : A(w⁰ + P z_d) ≥ accuracy · A(w⁰ + z_D) },  z_d: [d], trained from 0;  against=own: ≥ accuracy · A(w)",
-    shapes: "A: accuracy on the sample; w, w⁰: final and initial weights, all D trainable ones, BatchNormalization folded into the layers \
+    formula: "min { d : A(w⁰ + P z_d) ≥ accuracy · A(w⁰ + z_D) },  z_d: [d], trained from 0",
+    shapes: "A: accuracy on the sample; w⁰: initial weights, all D trainable ones, BatchNormalization folded into the layers \
              before it; P: [D, d], random, of columns of norm 1",
     paper: "Li, Farkhoor, Liu, Yosinski 2018, Measuring the Intrinsic Dimension of Objective Landscapes (there by validation \
             accuracy)",
@@ -49,9 +48,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
-    behaviour: "Of the trained network it takes the architecture and the initial weights; with against=own its accuracy, too, which short \
-                trainings reach on easy data only. d is searched by doubling and halving from 256, then twice by halving a ratio; the \
-                value lies between the last two on a straight line over ln d, and is 1 where one dimension is enough. Each training \
+    behaviour: "Of the trained network it takes the architecture and the initial weights alone. d is searched by doubling and \
+                halving from 256, then twice by halving a ratio; the value lies between the last two on a straight line over ln d, and is 1 where one dimension is enough. Each training \
                 is the same, and short: `steps` of Adam on 50 samples, no more than 40 epochs, the rate falling to 0: it is the dimension \
                 of what such a training learns, not of the whole fit. It carries the noise of one projection for each d. Undefined where \
                 the accuracy to compare with is no better than the share of the most frequent class, and where `most` dimensions (or all D) \
@@ -62,7 +60,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         ParameterInfo {
             name: "accuracy",
             kind: ParameterKind::Float { default: 0.9, min: 0.0, max: 1.0 },
-            doc: "the share of the network's own accuracy that is enough",
+            doc: "the share of the full accuracy that is enough",
         },
         ParameterInfo {
             name: "projection",
@@ -78,11 +76,6 @@ pub static INFO: MeasureInfo = MeasureInfo {
             name: "lr",
             kind: ParameterKind::Float { default: 0.001, min: 1e-9, max: 10.0 },
             doc: "Adam's rate at first for the weights; √(D/d) times larger for z",
-        },
-        ParameterInfo {
-            name: "against",
-            kind: ParameterKind::Choice { default: "same", options: &["same", "own"] },
-            doc: "the full accuracy: of all D parameters after the same training, or of the network itself",
         },
         ParameterInfo {
             name: "most",
@@ -106,7 +99,6 @@ impl IntrinsicDimension {
             steps: usize::try_from(parameters.integer("steps")?).unwrap_or(usize::MAX),
             rate: parameters.float("lr")?,
             most: parameters.integer("most")?,
-            own: parameters.choice("against")? == "own",
         })
     }
 
@@ -166,11 +158,7 @@ impl Measure for IntrinsicDimension {
         if total == 0 {
             return MeasureError::undefined("the network has no parameters");
         }
-        let whole = if self.own {
-            probe.get(&WholeFit { samples: probe.sample_size() })?.accuracy
-        } else {
-            self.trained(probe, &Subspace::new(&initial, None)?)?
-        };
+        let whole = self.trained(probe, &Subspace::new(&initial, None)?)?;
         let chance = chance(probe)?;
         if whole <= chance {
             return MeasureError::undefined(format!(
