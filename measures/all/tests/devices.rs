@@ -1,6 +1,6 @@
 //! Values do not depend on the device. One body for all: every measure, and every word of every choice it offers, on
-//! every tiny network, in f64. The CPU runs it everywhere (there a fresh evaluation gives the same bits), a GPU where
-//! there is one (there it gives the same up to [`ROUNDING`]).
+//! every tiny network, in f64, all on one probe as in a run. The CPU runs it everywhere (there a fresh probe gives the
+//! same bits), a GPU where there is one (there it gives the same up to [`ROUNDING`]).
 
 use pgdl_measure::contract::{Specimen, tiny_networks};
 use pgdl_measure::network::device;
@@ -11,10 +11,14 @@ use pgdl_measure::{MeasureError, Measured, ParameterKind, Probe, ProbeInput, Reg
 /// is far below this.
 const ROUNDING: f64 = 1e-9;
 
-fn outcome(specimen: &Specimen, device: Device, resolved: &Resolved) -> Result<Measured, MeasureError> {
+fn outcomes(
+    specimen: &Specimen,
+    device: Device,
+    all: &[Resolved],
+) -> Result<Vec<Result<Measured, MeasureError>>, MeasureError> {
     let network = specimen.network.to_kind(Kind::Double)?.to_device(device)?;
     let probe = Probe::new(ProbeInput { network, ..specimen.input() })?;
-    probe.evaluate(resolved).outcome
+    Ok(all.iter().map(|resolved| probe.evaluate(resolved).outcome).collect())
 }
 
 /// The CPU, and a GPU where there is one.
@@ -66,13 +70,13 @@ fn every_measure_gives_the_same_on_every_device() {
     let all = all(&registry);
     assert!(all.len() > registry.infos().count());
     let mut faults = Vec::new();
-    for device in devices() {
-        let tolerance = if device == Device::Cpu { 0.0 } else { ROUNDING };
-        for specimen in tiny_networks().unwrap() {
-            for resolved in &all {
-                let (reference, here) =
-                    (outcome(&specimen, Device::Cpu, resolved), outcome(&specimen, device, resolved));
-                let fault = match (&reference, &here) {
+    for specimen in tiny_networks().unwrap() {
+        let references = outcomes(&specimen, Device::Cpu, &all).unwrap();
+        for device in devices() {
+            let tolerance = if device == Device::Cpu { 0.0 } else { ROUNDING };
+            let here = outcomes(&specimen, device, &all).unwrap();
+            for (resolved, pair) in all.iter().zip(references.iter().zip(&here)) {
+                let fault = match pair {
                     (Ok(reference), Ok(here)) => difference(reference, here, tolerance),
                     (reference, here) => (reference != here).then(|| format!("{reference:?} and {here:?}")),
                 };
