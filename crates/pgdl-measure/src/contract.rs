@@ -142,15 +142,21 @@ fn check_measures(
     let specimens = tiny_networks()?;
     let all = specs(infos).iter().map(|text| resolve(registry, text)).collect::<Result<Vec<_>, _>>()?;
     let changed = invariances::ChangedNetworks::of(&specimens)?;
+    let mut references = Vec::new();
     for resolved in &all {
         let mut report = Report { measure: resolved.spec.to_string(), violations: &mut violations };
-        check_values(resolved, &specimens, &mut report)?;
-        check_dependence(resolved, &specimens, &mut report)?;
+        let alone = specimens
+            .iter()
+            .map(|specimen| evaluate(specimen.input(), resolved))
+            .collect::<Result<Vec<_>, _>>()?;
+        check_values(resolved, &specimens, &alone, &mut report)?;
+        check_dependence(resolved, &specimens, &alone, &mut report)?;
         if resolved.spec.parameters().is_empty() {
             changed.check(resolved, &mut report);
         }
+        references.push(alone);
     }
-    check_order(&all, &specimens, &mut violations)?;
+    check_order(&all, &specimens, &references, &mut violations)?;
     Ok(violations)
 }
 
@@ -215,18 +221,19 @@ fn close(one: Option<f64>, other: Option<f64>) -> bool {
     }
 }
 
-/// Values exist, repeat, and do not depend on the batch size; costs are counted.
+/// Values exist, repeat, and do not depend on the batch size; costs are counted. `alone` holds those of the specimens, each
+/// on a fresh probe.
 fn check_values(
     resolved: &Resolved,
     specimens: &[Specimen],
+    alone: &[Evaluation],
     report: &mut Report,
 ) -> Result<(), MeasureError> {
     let info = resolved.measure.info();
     let mut values = 0;
     let mut passes = 0.0;
-    for specimen in specimens {
+    for (specimen, first) in specimens.iter().zip(alone) {
         let name = specimen.name;
-        let first = evaluate(specimen.input(), resolved)?;
         match &first.outcome {
             Ok(_) => values += 1,
             Err(MeasureError::Undefined(_)) => {}
@@ -236,7 +243,7 @@ fn check_values(
             ),
         }
         passes += first.passes.forward + first.passes.backward + first.passes.hvp;
-        if !same(&first, &evaluate(specimen.input(), resolved)?) {
+        if !same(first, &evaluate(specimen.input(), resolved)?) {
             report.add(Promise::Determinism, format!("gives another value on {name} the second time"));
         }
         let whole = value(in_double(specimen)?, resolved)?;
@@ -282,16 +289,16 @@ fn names_passes(info: &MeasureInfo) -> bool {
 fn check_dependence(
     resolved: &Resolved,
     specimens: &[Specimen],
+    alone: &[Evaluation],
     report: &mut Report,
 ) -> Result<(), MeasureError> {
     let info = resolved.measure.info();
     let mut seed_matters = false;
-    for specimen in specimens {
+    for (specimen, reference) in specimens.iter().zip(alone) {
         let name = specimen.name;
-        let reference = evaluate(specimen.input(), resolved)?;
         let reseeded =
             evaluate(ProbeInput { seed: specimen.input().seed + 1, ..specimen.input() }, resolved)?;
-        seed_matters |= !same(&reference, &reseeded);
+        seed_matters |= !same(reference, &reseeded);
 
         let without = [
             (Need::InitialWeights, ProbeInput { initial: None, ..specimen.input() }),
@@ -306,7 +313,7 @@ fn check_dependence(
                 (true, _) => {
                     report.add(Promise::Needs, format!("does not say `unavailable` on {name} without {what}"))
                 }
-                (false, _) if same(&reference, &lacking) => {}
+                (false, _) if same(reference, &lacking) => {}
                 (false, _) => report
                     .add(Promise::Needs, format!("depends on {what} on {name}, which it does not declare")),
             }
@@ -314,7 +321,7 @@ fn check_dependence(
         if !info.needs(Need::Labels) {
             let mut input = specimen.input();
             input.train.labels = rotated(&input.train.labels, specimen.classes)?;
-            if !same(&reference, &evaluate(input, resolved)?) {
+            if !same(reference, &evaluate(input, resolved)?) {
                 report.add(Promise::Needs, format!("depends on labels on {name}, which it does not declare"));
             }
         }
@@ -332,13 +339,15 @@ fn rotated(labels: &Tensor, classes: i64) -> Result<Tensor, MeasureError> {
     Ok(labels.f_add_scalar(1)?.f_remainder(classes)?)
 }
 
-/// Values and passes are the same on a fresh probe and on one that all measures have used, in both orders.
+/// Values and passes are the same on a fresh probe (`references`, by measure and specimen) and on one that all measures
+/// have used, in both orders.
 fn check_order(
     all: &[Resolved],
     specimens: &[Specimen],
+    references: &[Vec<Evaluation>],
     violations: &mut Vec<Violation>,
 ) -> Result<(), MeasureError> {
-    for specimen in specimens {
+    for (which, specimen) in specimens.iter().enumerate() {
         let forwards = Probe::new(specimen.input())?;
         let backwards = Probe::new(specimen.input())?;
         let mut together: Vec<(usize, Evaluation)> =
@@ -349,10 +358,9 @@ fn check_order(
                 .extend(all.iter().enumerate().rev().map(|(at, resolved)| (at, probe.evaluate(resolved))));
         }
         for (at, evaluation) in together {
-            let resolved = &all[at];
-            let alone = evaluate(specimen.input(), resolved)?;
+            let (resolved, alone) = (&all[at], &references[at][which]);
             let mut report = Report { measure: resolved.spec.to_string(), violations };
-            if !same(&alone, &evaluation) {
+            if !same(alone, &evaluation) {
                 report.add(
                     Promise::Determinism,
                     format!("depends on the measures that ran before it on {}", specimen.name),
