@@ -159,6 +159,8 @@ fn classification() {
         0,
     );
     assert!(evaluated.stdout.lines().count() > 1, "{}", evaluated.stdout);
+    // 20 hypotheses permit 1 − 2·√(ln 40 / 40) = 0.3926, and one that exceeds ε would take 0.05 of it.
+    assert!(evaluated.stderr.contains("P[L ≤ L̂ + NC + ε] ≥ 0.3926 (0.0000 of n"), "{}", evaluated.stderr);
 }
 
 #[test]

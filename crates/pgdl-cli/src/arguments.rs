@@ -505,7 +505,7 @@ pub enum NcCommand {
         /// Seed of the tasks; not that of the model's training
         #[arg(long, default_value_t = 0, value_name = "SEED")]
         seed: u64,
-        /// The bound's slack [default: the smallest that gives a probability of 0.9]
+        /// The bound's slack [default: the smallest that gives a probability of 0.9, or nine tenths of what N tasks permit]
         #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
         epsilon: Option<f64>,
         /// The chance that the bound does not hold

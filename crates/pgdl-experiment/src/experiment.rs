@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::run::Run;
+use crate::run::{Run, Settings};
 
 /// An experiment of the literature.
 ///
@@ -11,6 +11,14 @@ use crate::run::Run;
 pub trait Experiment: Sync {
     /// What the experiment says of itself.
     fn info(&self) -> &'static ExperimentInfo;
+
+    /// The data sets that it needs with these settings, by their names in the catalogue.
+    ///
+    /// # Errors
+    /// An option is not of its kind.
+    fn data(&self, _settings: &Settings) -> Result<Vec<&'static str>> {
+        Ok(self.info().data.to_vec())
+    }
 
     /// Carries it out.
     ///
@@ -34,7 +42,7 @@ pub struct ExperimentInfo {
     pub quick: &'static str,
     /// What the full setting does.
     pub full: &'static str,
-    /// The data sets that it needs, by their names in the catalogue.
+    /// The data sets that it needs with default options, by their names in the catalogue.
     pub data: &'static [&'static str],
     /// Options of its own.
     pub options: &'static [OptionInfo],

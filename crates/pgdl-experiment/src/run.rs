@@ -68,6 +68,36 @@ impl Settings {
     pub fn name(&self) -> &'static str {
         if self.quick { "quick" } else { "full" }
     }
+
+    /// An option of the experiment, if it was given.
+    ///
+    /// # Errors
+    /// Its value is not of the kind.
+    pub fn option<T: FromStr>(&self, name: &str) -> Result<Option<T>>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let Some(text) = self.options.get(name) else { return Ok(None) };
+        text.trim()
+            .parse()
+            .map(Some)
+            .map_err(|error| ExperimentError::option(name, format!("{text}: {error}")))
+    }
+
+    /// An option that is a list, `a,b,…`, if it was given.
+    ///
+    /// # Errors
+    /// One of its values is not of the kind.
+    pub fn list<T: FromStr>(&self, name: &str) -> Result<Option<Vec<T>>>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let Some(text) = self.options.get(name) else { return Ok(None) };
+        let parse = |item: &str| {
+            item.trim().parse().map_err(|error| ExperimentError::option(name, format!("{item}: {error}")))
+        };
+        text.split(',').map(parse).collect::<Result<Vec<T>>>().map(Some)
+    }
 }
 
 /// Runs an experiment and writes its tables and figures into the output folder. When `stop` becomes true, it ends
@@ -129,7 +159,7 @@ impl Run<'_> {
         u64::from_le_bytes(std::array::from_fn(|place| digest[place]))
     }
 
-    /// An option of the experiment, if it was given.
+    /// As [`Settings::option`].
     ///
     /// # Errors
     /// Its value is not of the kind.
@@ -137,14 +167,10 @@ impl Run<'_> {
     where
         T::Err: std::fmt::Display,
     {
-        let Some(text) = self.settings.options.get(name) else { return Ok(None) };
-        text.trim()
-            .parse()
-            .map(Some)
-            .map_err(|error| ExperimentError::option(name, format!("{text}: {error}")))
+        self.settings.option(name)
     }
 
-    /// An option that is a list, `a,b,…`, if it was given.
+    /// As [`Settings::list`].
     ///
     /// # Errors
     /// One of its values is not of the kind.
@@ -152,11 +178,12 @@ impl Run<'_> {
     where
         T::Err: std::fmt::Display,
     {
-        let Some(text) = self.settings.options.get(name) else { return Ok(None) };
-        let parse = |item: &str| {
-            item.trim().parse().map_err(|error| ExperimentError::option(name, format!("{item}: {error}")))
-        };
-        text.split(',').map(parse).collect::<Result<Vec<T>>>().map(Some)
+        self.settings.list(name)
+    }
+
+    /// How the experiment is run.
+    pub fn settings(&self) -> &Settings {
+        self.settings
     }
 
     /// Says how many cells there are in all.

@@ -99,6 +99,12 @@ impl Build {
     /// [`TrainError::Interrupted`] when networks are missing at the end.
     pub fn run(&self, stop: &AtomicBool, events: &mut dyn FnMut(BuildEvent<'_>, Status)) -> Result<Summary> {
         let recipe = Recipe::read(&self.recipe)?;
+        if !recipe.architecture(0)?.is_sequential() {
+            return Err(TrainError::Recipe(
+                "networks of its family are no chains of layers, and PGDL's form of zoos holds no others; `pgdl train` trains one"
+                    .into(),
+            ));
+        }
         let create =
             |folder: &Path| fs::create_dir_all(folder).map_err(|source| TrainError::io(folder, source));
         create(&self.root)?;

@@ -53,13 +53,14 @@ fn main() -> ExitCode {
     if arguments.first().is_some_and(|argument| argument == WORKER_ARGUMENT) {
         return train_worker_main(arguments.into_iter().skip(1));
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         ("a_build_is_a_zoo_that_says_the_truth", a_build_is_a_zoo_that_says_the_truth),
         ("networks_keep_the_random_labels_they_were_trained_on", networks_keep_their_labels),
         ("two_builds_give_the_same_bytes", two_builds_give_the_same_bytes),
         ("an_interrupted_build_goes_on_and_gives_the_same_bytes", an_interrupted_build_goes_on),
         ("a_killed_process_leaves_a_zoo_that_can_be_completed", a_killed_process),
         ("a_folder_belongs_to_one_recipe", a_folder_belongs_to_one_recipe),
+        ("networks_that_are_no_chains_are_refused_before_they_are_trained", networks_that_are_no_chains),
         ("a_network_that_diverges_is_named_and_the_others_are_kept", a_network_that_diverges),
         ("a_training_process_ends_with_its_standard_input", a_training_process_ends_with_its_input),
     ];
@@ -279,6 +280,19 @@ fn a_folder_belongs_to_one_recipe() {
     // A comment makes no other recipe.
     fs::write(&build.recipe, format!("# The same.\n{RECIPE}")).unwrap();
     assert_eq!(run(&build).unwrap(), Summary { kept: 4, trained: 0 });
+}
+
+fn networks_that_are_no_chains() {
+    let recipe = RECIPE
+        .replace("\"vgg\"", "\"resnet\"")
+        .replace("num_conv_blocks = 1\nnum_dense_layers = 1\ndense_width = 8", "");
+    let recipe = recipe
+        .replace("convwidth", "width")
+        .replace("name = \"dropout_p\"\nvalues = [0.0, 0.3]", "name = \"blocks\"\nvalues = [1, 2]");
+    let (_folder, build) = prepared(&recipe);
+    let error = run(&build).unwrap_err().to_string();
+    assert!(error.contains("no chains of layers"), "{error}");
+    assert!(!build.root.exists());
 }
 
 fn a_network_that_diverges() {

@@ -75,6 +75,12 @@ fn all_conv_learns_with_normalization() {
 }
 
 #[test]
+fn resnet_learns() {
+    let trained = trained("resnet", "stages = 2\nblocks = 1", "name = 'width'\nvalues = [4]");
+    assert_learned(&trained);
+}
+
+#[test]
 fn mlp_learns() {
     assert_learned(&trained("mlp", "depth = 2", "name = 'width'\nvalues = [16]"));
 }

@@ -35,7 +35,7 @@ pub fn run(arguments: ExperimentArguments, terminal: &Terminal) -> Outcome {
     if settings.quick {
         terminal.note(format_args!("the quick setting, not the paper's: {}", info.quick));
     }
-    for name in info.data {
+    for name in experiment.data(&settings)? {
         data::ensure(name, terminal)?;
     }
     let interrupt = Interrupt::on_signals(Exit::Interrupted as i32)?;

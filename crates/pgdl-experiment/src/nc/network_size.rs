@@ -1,12 +1,14 @@
 //! Neural Complexity beside networks that are larger.
 
+use std::path::PathBuf;
+
 use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 
 use crate::error::Result;
 use crate::estimate::{cell, mean_of};
-use crate::experiment::{Experiment, ExperimentInfo};
+use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::PAPER;
-use crate::nc::classifiers::{self, Fitted, MNIST, Method};
+use crate::nc::classifiers::{self, Fitted, MNIST, Method, Model};
 use crate::outcome::Outcome;
 use crate::run::Run;
 
@@ -23,7 +25,10 @@ static INFO: ExperimentInfo = ExperimentInfo {
     quick: "4,000 training images, 5 epochs, 2 runs, learners of 64 units; minutes",
     full: "55,000 training images, 10 epochs, 5 runs, learners of 128 units; hours",
     data: &["mnist"],
-    options: &[],
+    options: &[OptionInfo {
+        name: "checkpoint",
+        doc: "a trained model to take instead of training one, as that of nc_single_dataset",
+    }],
 };
 
 const WIDTH: u32 = 500;
@@ -34,15 +39,18 @@ impl Experiment for NcNetworkSize {
     }
 
     fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
-        let sizes = classifiers::sizes(run);
+        let runs = classifiers::runs(run);
         let cases = [
             (Method::CrossEntropy, WIDTH),
             (Method::CrossEntropy, 2 * WIDTH),
             (Method::CrossEntropy, 4 * WIDTH),
             (Method::Nc, WIDTH),
         ];
-        run.expect(cases.len() * sizes.runs);
-        classifiers::model(run, MNIST)?;
+        run.expect(cases.len() * runs);
+        let model = match run.option::<PathBuf>("checkpoint")? {
+            Some(path) => Model::read(run, path)?,
+            None => Model::trained(run, MNIST)?,
+        };
         let percent = |key: &str, title: &str| {
             Column::new(key, title).digits(Digits::Fixed { decimals: 2, scale: 100.0 }).with_interval()
         };
@@ -55,9 +63,11 @@ impl Experiment for NcNetworkSize {
         let (mut plain, mut regularized, mut means) = (Vec::new(), Vec::new(), Vec::new());
         for (method, width) in cases {
             let mut fits: Vec<Fitted> = Vec::new();
-            for index in 0..sizes.runs {
+            for index in 0..runs {
                 let key = format!("method={} width={width} run={index}", method.name());
-                fits.push(run.cell(&key, |run| classifiers::fit(run, MNIST, method, width, index))?);
+                fits.push(
+                    run.cell(&key, |run| classifiers::fit(run, MNIST, method, &model.path, width, index))?,
+                );
             }
             let accuracy = mean_of(&fits, |fit| fit.test_accuracy);
             means.extend(accuracy.map(|accuracy| accuracy.value));
@@ -81,6 +91,9 @@ impl Experiment for NcNetworkSize {
             ..Curves::default()
         };
         let mut outcome = Outcome::default();
+        if let Some(words) = model.in_words(MNIST) {
+            outcome = outcome.finding(words);
+        }
         if let [_, _, widest, with] = means[..] {
             outcome = outcome.finding(format!(
                 "With NC, {WIDTH} units reach {:.2} % of the test images; {} units without it reach {:.2} %. The paper reports \

@@ -6,9 +6,9 @@ use crate::error::{ExperimentError, Result};
 use crate::estimate::{cell, mean_of};
 use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::PAPER;
-use crate::nc::classifiers::{self, DataSet, FASHION_MNIST, Fitted, MNIST, Method};
+use crate::nc::classifiers::{self, DATA_SETS, DataSet, Fitted, Method, Model};
 use crate::outcome::{Outcome, Published};
-use crate::run::Run;
+use crate::run::{Run, Settings};
 
 /// Neural Complexity as a regularizer on a single data set.
 pub struct NcSingleDataset;
@@ -16,36 +16,42 @@ pub struct NcSingleDataset;
 /// What `nc_single_dataset` says of itself.
 static INFO: ExperimentInfo = ExperimentInfo {
     name: "nc_single_dataset",
-    title: "On MNIST and Fashion-MNIST, a perceptron with 500 hidden units and Neural Complexity as its regularizer, beside \
-            none, L2, label smoothing and mixup.",
+    title: "A perceptron with 500 hidden units on MNIST and Fashion-MNIST, or ResNet-18 on CIFAR-10, and Neural Complexity as \
+            its regularizer, beside none, L2, label smoothing and mixup.",
     paper: PAPER,
     version: 2,
     quick: "4,000 training images, 5 epochs, 2 runs, learners of 64 units; minutes",
     full: "55,000 training images, 10 epochs, 5 runs, learners of 128 units; hours",
     data: &["mnist", "fashion_mnist"],
-    options: &[OptionInfo { name: "datasets", doc: "of mnist,fashion_mnist [default: both]" }],
+    options: &[OptionInfo {
+        name: "datasets",
+        doc: "of mnist,fashion_mnist,cifar10,kmnist,svhn [default: mnist,fashion_mnist]",
+    }],
 };
 
-/// The paper's test accuracies in percent, in the order of [`Method::ALL`].
-const PUBLISHED: [(DataSet, [f64; 5]); 2] =
-    [(MNIST, [98.31, 98.36, 98.57, 97.80, 99.03]), (FASHION_MNIST, [88.21, 88.46, 89.15, 89.50, 89.74])];
+/// Those of option `datasets`.
+fn asked(settings: &Settings) -> Result<Vec<DataSet>> {
+    let Some(names) = settings.list::<String>("datasets")? else { return Ok(DATA_SETS[..2].to_vec()) };
+    let find = |name: &String| DATA_SETS.into_iter().find(|data| data.name == name);
+    names.iter().map(find).collect::<Option<_>>().ok_or_else(|| {
+        let known: Vec<&str> = DATA_SETS.iter().map(|data| data.name).collect();
+        ExperimentError::option("datasets", format!("of {}, a list", known.join(", ")))
+    })
+}
 
 impl Experiment for NcSingleDataset {
     fn info(&self) -> &'static ExperimentInfo {
         &INFO
     }
 
+    fn data(&self, settings: &Settings) -> Result<Vec<&'static str>> {
+        Ok(asked(settings)?.into_iter().map(|data| data.name).collect())
+    }
+
     fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
-        let sizes = classifiers::sizes(run);
-        let asked = match run.list::<String>("datasets")? {
-            None => PUBLISHED.to_vec(),
-            Some(names) => names
-                .iter()
-                .map(|name| PUBLISHED.into_iter().find(|(data, _)| data.name == name))
-                .collect::<Option<_>>()
-                .ok_or_else(|| ExperimentError::option("datasets", "of mnist and fashion_mnist, a list"))?,
-        };
-        run.expect(asked.len() * Method::ALL.len() * sizes.runs);
+        let asked = asked(run.settings())?;
+        let runs = classifiers::runs(run);
+        run.expect(asked.len() * Method::ALL.len() * runs);
         let percent = |key: &str, title: &str| {
             Column::new(key, title).digits(Digits::Fixed { decimals: 2, scale: 100.0 }).with_interval()
         };
@@ -59,21 +65,21 @@ impl Experiment for NcSingleDataset {
             Column::new("published", "published test accuracy, %"),
         ]);
         let (mut outcome, mut curves) = (Outcome::default(), Vec::new());
-        for (data, published) in asked {
-            let model = classifiers::model(run, data)?;
-            if let Some(point) = model.description.held_out {
-                outcome = outcome.finding(format!(
-                    "{}: after {} meta-steps the model explains a share R² of {:.3} of the gaps of held-out tasks' learners, \
-                     and {:.3} of those trained with it.",
-                    data.name, point.step, point.plain.r2, point.regularized.r2
-                ));
+        for data in asked {
+            outcome = outcome.finding(format!("{}: {}.", data.name, data.network(run)));
+            let width = data.width(run);
+            let model = Model::trained(run, data)?;
+            if let Some(words) = model.in_words(data) {
+                outcome = outcome.finding(words);
             }
             let mut points = Vec::new();
-            for (place, (method, there)) in Method::ALL.into_iter().zip(published).enumerate() {
+            for (place, (method, there)) in Method::ALL.into_iter().zip(data.published).enumerate() {
                 let mut fits: Vec<Fitted> = Vec::new();
-                for index in 0..sizes.runs {
+                for index in 0..runs {
                     let key = format!("dataset={} method={} run={index}", data.name, method.name());
-                    fits.push(run.cell(&key, |run| classifiers::fit(run, data, method, 500, index))?);
+                    fits.push(
+                        run.cell(&key, |run| classifiers::fit(run, data, method, &model.path, width, index))?,
+                    );
                 }
                 let accuracy = mean_of(&fits, |fit| fit.test_accuracy);
                 points.extend(fits.iter().map(|fit| (place as f64, 100.0 * fit.test_accuracy)));

@@ -3,6 +3,7 @@
 mod all_conv;
 mod mlp;
 mod nin;
+mod resnet;
 mod vgg;
 
 use pgdl_network::{Activation, Architecture, Conv2d, Dense, Layer, Padding, Pool};
@@ -24,6 +25,9 @@ pub enum Family {
     AllConv,
     /// Dense layers with dropout.
     Mlp,
+    /// Residual networks, ResNet-18 by default (He et al. 2016). They are no chains of layers: PGDL's form of zoos cannot hold
+    /// them.
+    Resnet,
 }
 
 impl Family {
@@ -34,6 +38,7 @@ impl Family {
             Self::Nin => nin::SETTINGS,
             Self::AllConv => all_conv::SETTINGS,
             Self::Mlp => mlp::SETTINGS,
+            Self::Resnet => resnet::SETTINGS,
         }
     }
 
@@ -52,6 +57,10 @@ impl Family {
             Self::Nin => nin::layers(settings, image(input_shape)?, classes)?,
             Self::AllConv => all_conv::layers(settings, image(input_shape)?, classes)?,
             Self::Mlp => mlp::layers(settings, classes)?,
+            Self::Resnet => {
+                let shape = image(input_shape)?.to_vec();
+                return Ok(Architecture::graph(shape, resnet::nodes(settings, classes)?)?);
+            }
         };
         Ok(Architecture::sequential(input_shape.to_vec(), layers)?)
     }
@@ -235,6 +244,22 @@ mod tests {
         assert_eq!(with(1.0).nodes[0].layer.activation(), Some(Activation::Linear));
         assert_eq!(kinds(&with(0.0)), ["Conv2D", "Conv2D", "Conv2D", "Conv2D", "GlobalAveragePooling2D"]);
         gives_logits(with(1.0));
+    }
+
+    /// 11,173,962 is the well-known count of ResNet-18 for CIFAR-10; by hand for one block of width 5 in two stages.
+    #[test]
+    fn resnet_is_resnet_18_by_default() {
+        let architecture = build(Family::Resnet, &[], &[32, 32, 3]).unwrap();
+        assert_eq!(architecture.trainable_count().unwrap(), 11_173_962);
+        // 1 + 2 · 2 · 4 convolutions, three of shortcuts, and the dense layer.
+        assert_eq!(kernels(&architecture).len(), 21);
+        let small = [("width", 5.0), ("stages", 2.0), ("blocks", 1.0)];
+        let architecture = build(Family::Resnet, &small, &[8, 8, 1]).unwrap();
+        let convolutions = 9 * (5 + 25 + 25 + 50 + 100) + 50;
+        let normalizations = 2 * (3 * 5 + 3 * 10);
+        assert_eq!(architecture.trainable_count().unwrap(), convolutions + normalizations + 110);
+        gives_logits(architecture);
+        assert!(build(Family::Resnet, &small, &[8]).is_err());
     }
 
     #[test]
