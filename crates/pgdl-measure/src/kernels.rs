@@ -1,6 +1,6 @@
 //! The weight tensors W_ℓ of the formulas: convolution kernels and dense matrices, without biases and normalization.
 
-use pgdl_network::{Layer, Network, Role};
+use pgdl_network::{Layer, Network, Role, Source};
 use tch::Tensor;
 
 /// One weight tensor of a network.
@@ -43,4 +43,20 @@ pub fn kernels(network: &Network) -> Vec<Kernel<'_>> {
             }
         })
         .collect()
+}
+
+/// Of each node, whether its output is a hidden representation or behind one: whether a weight tensor has had a part in
+/// it. What only reshapes, pads, drops or normalizes the input has none.
+pub fn behind_kernels(network: &Network) -> Vec<bool> {
+    let nodes = &network.architecture().nodes;
+    let mut behind = vec![false; nodes.len()];
+    for kernel in kernels(network) {
+        behind[kernel.node] = true;
+    }
+    for (place, node) in nodes.iter().enumerate() {
+        // A node reads earlier ones alone.
+        let reads = |source: &Source| matches!(source, Source::Node(before) if behind[*before]);
+        behind[place] = behind[place] || node.inputs.iter().any(reads);
+    }
+    behind
 }

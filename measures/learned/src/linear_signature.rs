@@ -23,7 +23,7 @@ pub struct LinearSignature {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "linear_signature",
     family: "learned",
-    version: 1,
+    version: 2,
     title: "A linear regression of the gap on the logarithms of quartiles and fences of the distances to the decision boundary \
             at four depths, fitted on networks of other zoos.",
     formula: "a + Σ_{k = 0…3} Σ_{s ∈ S} b_{k,s} ln s{d_h(xᵢ) / √ν_h : d_h(xᵢ) > 0},  h = h_k,  d_h(x) = (f_y − f_j) / ‖∇_h(f_y − \

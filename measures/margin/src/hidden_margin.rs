@@ -22,7 +22,7 @@ pub struct HiddenMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "hidden_margin",
     family: "margin",
-    version: 1,
+    version: 2,
     title: "The negative of the typical first-order distance to the decision boundary in the network's \
             representations, in units of their spread.",
     formula: "−(1/|H|) Σ_{h ∈ H} percentile_p of {d_h(xᵢ) / √ν_h},  d_h(x) = (f_y − f_j) / ‖∇_h(f_y − f_j)‖₂,  ν_h = \

@@ -19,7 +19,7 @@ pub struct KvGnMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "kv_gn_margin",
     family: "margin",
-    version: 2,
+    version: 3,
     title: "The negative of the median first-order distance to the decision boundary in a representation, divided by \
             the k-variance of each class there.",
     formula: "−median of {(f_y − f_j)(xᵢ) / ‖∇_h(f_y − f_j)(xᵢ)‖₂} / Σ_c w_c · Var_k(h | c),  Var_k(h | c) = E W₁(A, B)",

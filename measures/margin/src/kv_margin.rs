@@ -19,7 +19,7 @@ pub struct KvMargin {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "kv_margin",
     family: "margin",
-    version: 2,
+    version: 3,
     title: "The negative of the median margin, divided by the k-variance of each class's representation times the \
             largest slope of its margins.",
     formula: "−median of {f_yᵢ − max over j ≠ yᵢ of fⱼ} / Σ_c w_c · Var_k(h | c) · Lip_c,  Var_k(h | c) = E W₁(A, B),  \

@@ -16,7 +16,7 @@ pub struct ManifoldMixupMargin(PerturbedMargin);
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "manifold_mixup_margin",
     family: "margin",
-    version: 2,
+    version: 3,
     title: "The negative of the mean first-order distance of mixed representations to the decision boundary, \
             in units of their spread.",
     formula: "−E mean over i of {(f_y − f_j)(h̃ᵢ) / ‖∇_h̃(f_y − f_j)(h̃ᵢ)‖₂} / √v,  h̃ᵢ = (h(xᵢ) + \

@@ -2,7 +2,7 @@
 
 use pgdl_measure::network::{Mode, Network, Source};
 use pgdl_measure::tch::{Tensor, no_grad};
-use pgdl_measure::{MeasureError, Probe, kernels};
+use pgdl_measure::{MeasureError, Probe, behind_kernels, kernels};
 
 /// A representation h of the input, through which everything that follows is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,14 +138,16 @@ impl Place {
 }
 
 /// What enters each layer with weights, where all that follows depends on nothing else; the input first. Behind
-/// normalization, activation and pooling, so that rescaling a layer rescales its representation as a whole.
+/// normalization, activation and pooling, so that rescaling a layer rescales its representation as a whole. What stands
+/// before the first of these layers, as flattening, is the input still.
 pub(crate) fn places(network: &Network) -> Vec<Place> {
     let cuts = network.cut_points();
+    let behind = behind_kernels(network);
     let mut found = vec![Place::Input];
     for kernel in kernels(network) {
         let [Source::Node(node)] = network.architecture().nodes[kernel.node].inputs[..] else { continue };
         let place = Place::Node(node);
-        if cuts.binary_search(&node).is_ok() && !found.contains(&place) {
+        if behind[node] && cuts.binary_search(&node).is_ok() && !found.contains(&place) {
             found.push(place);
         }
     }

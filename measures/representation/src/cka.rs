@@ -19,7 +19,7 @@ pub struct Cka {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "cka",
     family: "representation",
-    version: 2,
+    version: 3,
     title: "The mean similarity of all pairs of layers by linear centred kernel alignment.",
     formula: "mean over pairs a < b of ⟨K_a, K_b⟩_F / (‖K_a‖_F ‖K_b‖_F),  K = H h hᵀ H, H = I − 11ᵀ/m",
     shapes: "h: [m, D] the flattened activations that enter a layer with weights (the network's input apart), and the \

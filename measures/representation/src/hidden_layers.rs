@@ -1,7 +1,9 @@
 //! Which layers' outputs the family looks at.
 
 use pgdl_measure::network::{Architecture, Layer, Network, Node, Source};
-use pgdl_measure::{MeasureError, ParameterInfo, ParameterKind, Parameters, RegistryError, kernels};
+use pgdl_measure::{
+    MeasureError, ParameterInfo, ParameterKind, Parameters, RegistryError, behind_kernels, kernels,
+};
 
 /// One representation of the inputs inside the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,13 +15,16 @@ pub struct Representation {
 }
 
 /// The hidden representations, in the network's order: what enters each layer with weights, but for the network's
-/// input. Activation, normalization, pooling and flattening behind a layer belong to its representation.
+/// input, whether or not it was flattened before. Activation, normalization, pooling and flattening behind a layer belong to
+/// its representation.
 pub fn hidden(network: &Network) -> Vec<Representation> {
     let architecture = network.architecture();
+    let behind = behind_kernels(network);
     let mut found: Vec<Representation> = Vec::new();
     for kernel in kernels(network) {
         for source in &architecture.nodes[kernel.node].inputs {
             if let Source::Node(node) = *source
+                && behind[node]
                 && found.iter().all(|other| other.node != node)
             {
                 found.push(representation(architecture, node));

@@ -35,7 +35,7 @@ const DEFAULT_NEIGHBOURS: i64 = 20;
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "vr",
     family: "representation",
-    version: 2,
+    version: 3,
     title: "The variation rate: how much the label variation changes between the last layers.",
     formula: "median over sets of mean over ℓ of |v_{ℓ+1} − v_ℓ|,  v = tr(YᵀLY) on the cosine graph of k = 20 neighbours, L = D \
               − A, as in `label_variation`",

@@ -32,7 +32,7 @@ const PUBLISHED_PER_CLASS: usize = 50;
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "wcv",
     family: "representation",
-    version: 2,
+    version: 3,
     title: "The worst-case variation: the largest label variation among the last third of the hidden layers.",
     formula: "max over ℓ of tr(YᵀLY),  L = I − D^−½ A D^−½ of the binary graph of k = 1 neighbour, edges as in \
               `label_variation`",

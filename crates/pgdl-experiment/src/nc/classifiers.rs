@@ -160,8 +160,7 @@ pub fn runs(run: &Run<'_>) -> usize {
 fn sizes(run: &Run<'_>, data: DataSet) -> Sizes {
     let grey = data.channels() == 1;
     if run.quick() {
-        let [train, queries, test] = if grey { [4_000, 1_000, 2_000] } else { [2_000, 500, 1_000] };
-        return Sizes { train, queries, test, epochs: 5, batch: 100, meta_steps: 100 };
+        return Sizes { train: 4_000, queries: 1_000, test: 2_000, epochs: 5, batch: 100, meta_steps: 100 };
     }
     let [train, queries, test] = data.full;
     Sizes { train, queries, test, epochs: if grey { 10 } else { 30 }, batch: 100, meta_steps: 6_000 }
