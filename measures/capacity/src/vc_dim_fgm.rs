@@ -16,8 +16,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     version: 1,
     title: "The upper bound on the VC dimension of a network of piecewise linear units.",
     formula: "d + [Σᵢ (d − i + 1) qᵢ] · log₂(8 e R · log₂(4 e R)),  R = Σᵢ i aᵢ,  i = 1 … d",
-    shapes: "d: weight tensors on the longest path; qᵢ: parameters of the layers at depth i, kernels and biases, \
-             after BatchNormalization is folded in; aᵢ: units (outputs) of the layers at depth i",
+    shapes: "d: weight tensors on the longest path; qᵢ: parameters of the layers at depth i, kernels and biases \
+             (and scales of a BatchNormalization that cannot be folded in); aᵢ: units (outputs) of the layers at depth i",
     paper: "Bartlett, Harvey, Liaw, Mehrabian 2019, Nearly-tight VC-dimension and Pseudodimension Bounds for \
             Piecewise Linear Neural Networks, theorem 6 with two pieces per unit; as restated in Jiang, Neyshabur, \
             Mobahi, Krishnan, Bengio 2019, for eq. 19",
@@ -27,7 +27,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     behaviour: "Derivation: the first i layers are piecewise polynomial of degree i in Σ over j ≤ i of q_j \
                 parameters; counting sign patterns layer by layer gives Σᵢ Σ over j ≤ i of q_j = Σᵢ (d − i + 1) qᵢ \
                 times a logarithm of the total degree R. Shared weights count once, as parameters of the graph. \
-                Pooling adds no units here. For tanh and other curved units it is no bound, only a size. Networks of \
+                Pooling adds no units here, nor does the inner part of a separable convolution; a BatchNormalization that cannot be folded \
+                in does not raise the degree. For tanh and other curved units it is no bound, only a size. Networks of \
                 one architecture tie. The constants 8e and 4e follow the derivation; neither paper's print was at hand to \
                 compare. That the 22 of `vc_dim` is 8e rounded up agrees with them.",
     stochastic: false,

@@ -1,12 +1,17 @@
 //! The exponent of the spectra's tails.
 
-use pgdl_measure::{Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Probe};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Parameters, Probe, RegistryError,
+};
 
-use crate::layer_spectra::mean_over_layers;
+use crate::layer_spectra::{VARIANT, mean_over_layers, steps};
+use crate::power_law::Steps;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
-pub struct Alpha;
+pub struct Alpha {
+    steps: Steps,
+}
 
 /// What `alpha` says of itself.
 pub static INFO: MeasureInfo = MeasureInfo {
@@ -24,11 +29,21 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
-    behaviour: "Heavier tails (smaller α) go with better trained networks; well-trained large ones lie between 2 and 6. With few eigenvalues the fit is noisy: the standard error of a layer is (α − 1)/√n. The distance is taken on both sides of each step of the empirical distribution, and so is at least 1/n: tails of very few values lose. Layers with fewer than 10 positive eigenvalues are left out, and counted in the details; undefined where none is left.",
+    behaviour: "Heavier tails (smaller α) go with better trained networks; well-trained large ones lie between 2 and 6. With few eigenvalues the fit is noisy: the standard error of a layer is (α − 1)/√n. The distance is taken on both sides of each step of the empirical distribution, and so is at least 1/n: tails of very few values lose. Common code looks below the steps alone (`variant=as_coded`), which for matrices as small as here often takes another λ_min. WeightWatcher also cuts convolution kernels into kh · kw matrices, which is not done here. Layers with fewer than 10 positive eigenvalues are left out, and counted in the details; undefined where none is left.",
     stochastic: false,
     control: false,
-    parameters: &[],
+    parameters: &[VARIANT],
 };
+
+impl Alpha {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { steps: steps(parameters)? })
+    }
+}
 
 impl Measure for Alpha {
     fn info(&self) -> &MeasureInfo {
@@ -36,6 +51,6 @@ impl Measure for Alpha {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        mean_over_layers(probe, |spectrum| Ok(spectrum.tail()?.alpha))
+        mean_over_layers(probe, |spectrum| Ok(spectrum.tail(self.steps)?.alpha))
     }
 }

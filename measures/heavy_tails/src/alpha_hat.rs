@@ -1,12 +1,17 @@
 //! The exponent weighted by the scale.
 
-use pgdl_measure::{Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Probe};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Parameters, Probe, RegistryError,
+};
 
-use crate::layer_spectra::mean_over_layers;
+use crate::layer_spectra::{VARIANT, mean_over_layers, steps};
+use crate::power_law::Steps;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
-pub struct AlphaHat;
+pub struct AlphaHat {
+    steps: Steps,
+}
 
 /// What `alpha_hat` says of itself.
 pub static INFO: MeasureInfo = MeasureInfo {
@@ -27,8 +32,18 @@ pub static INFO: MeasureInfo = MeasureInfo {
     behaviour: "The scale corrects exponents of layers of different size; across architectures it ranks better than `alpha`. It changes sign with the unit of the weights: where λ_max < 1 a heavier tail counts as worse. Layers with fewer than 10 positive eigenvalues are left out, and counted in the details; undefined where none is left.",
     stochastic: false,
     control: false,
-    parameters: &[],
+    parameters: &[VARIANT],
 };
+
+impl AlphaHat {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { steps: steps(parameters)? })
+    }
+}
 
 impl Measure for AlphaHat {
     fn info(&self) -> &MeasureInfo {
@@ -36,6 +51,6 @@ impl Measure for AlphaHat {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        mean_over_layers(probe, |spectrum| Ok(spectrum.tail()?.alpha * spectrum.largest().log10()))
+        mean_over_layers(probe, |spectrum| Ok(spectrum.tail(self.steps)?.alpha * spectrum.largest().log10()))
     }
 }

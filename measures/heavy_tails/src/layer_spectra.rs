@@ -2,9 +2,12 @@
 
 use pgdl_measure::network::Role;
 use pgdl_measure::tch::{Device, Kind, Tensor, no_grad};
-use pgdl_measure::{Kernel, LayerDetail, MeasureError, Measured, Probe, Quantity, kernels};
+use pgdl_measure::{
+    Kernel, LayerDetail, MeasureError, Measured, ParameterInfo, ParameterKind, Parameters, Probe, Quantity,
+    RegistryError, kernels,
+};
 
-use crate::power_law::{PowerLaw, fit};
+use crate::power_law::{PowerLaw, Steps, fit};
 
 /// Fewer eigenvalues than these say nothing about a distribution.
 pub(crate) const FEWEST: usize = 10;
@@ -23,6 +26,22 @@ pub struct LayerSpectrum {
     pub eigenvalues: Vec<f64>,
 }
 
+/// The parameter of the measures that fit a power law.
+pub(crate) const VARIANT: ParameterInfo = ParameterInfo {
+    name: "variant",
+    kind: ParameterKind::Choice { default: "paper", options: &["paper", "as_coded"] },
+    doc: "how λ_min is chosen: `paper` by the distance on both sides of each step, `as_coded` below the steps alone, as plfit \
+          and powerlaw do",
+};
+
+/// Reads [`VARIANT`].
+pub(crate) fn steps(parameters: &Parameters) -> Result<Steps, RegistryError> {
+    Ok(match parameters.choice("variant")? {
+        "as_coded" => Steps::Below,
+        _ => Steps::BothSides,
+    })
+}
+
 impl LayerSpectrum {
     /// λ_max.
     pub fn largest(&self) -> f64 {
@@ -30,10 +49,10 @@ impl LayerSpectrum {
     }
 
     /// The power law of the tail.
-    pub(crate) fn tail(&self) -> Result<PowerLaw, MeasureError> {
+    pub(crate) fn tail(&self, steps: Steps) -> Result<PowerLaw, MeasureError> {
         let smallest = self.eigenvalues.first().copied().unwrap_or(0.0);
         let spread = self.largest() > smallest * (1.0 + EQUAL);
-        fit(&self.eigenvalues).filter(|_| spread).ok_or_else(|| {
+        fit(&self.eigenvalues, steps).filter(|_| spread).ok_or_else(|| {
             let reason = format!("the eigenvalues of layer `{}` are all equal and have no tail", self.layer);
             MeasureError::Undefined(reason)
         })

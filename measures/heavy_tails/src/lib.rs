@@ -17,9 +17,11 @@ pub mod stable_rank;
 /// # Errors
 /// An id is taken already.
 pub fn register(registry: &mut Registry) -> Result<(), RegistryError> {
-    registry.add(&alpha::INFO, |_| Ok(Box::new(alpha::Alpha)))?;
-    registry.add(&alpha_hat::INFO, |_| Ok(Box::new(alpha_hat::AlphaHat)))?;
-    registry.add(&log_alpha_norm::INFO, |_| Ok(Box::new(log_alpha_norm::LogAlphaNorm)))?;
+    registry.add(&alpha::INFO, |parameters| Ok(Box::new(alpha::Alpha::new(parameters)?)))?;
+    registry.add(&alpha_hat::INFO, |parameters| Ok(Box::new(alpha_hat::AlphaHat::new(parameters)?)))?;
+    registry.add(&log_alpha_norm::INFO, |parameters| {
+        Ok(Box::new(log_alpha_norm::LogAlphaNorm::new(parameters)?))
+    })?;
     registry.add(&stable_rank::INFO, |_| Ok(Box::new(stable_rank::StableRank)))?;
     registry.add(&mp_soft_rank::INFO, |_| Ok(Box::new(mp_soft_rank::MpSoftRank)))?;
     registry.add(&log_spectral_norm::INFO, |_| Ok(Box::new(log_spectral_norm::LogSpectralNorm)))?;

@@ -1,12 +1,17 @@
 //! The Schatten norm at the spectrum's own exponent.
 
-use pgdl_measure::{Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Probe};
+use pgdl_measure::{
+    Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Parameters, Probe, RegistryError,
+};
 
-use crate::layer_spectra::{LayerSpectrum, mean_over_layers};
+use crate::layer_spectra::{LayerSpectrum, VARIANT, mean_over_layers, steps};
+use crate::power_law::Steps;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
-pub struct LogAlphaNorm;
+pub struct LogAlphaNorm {
+    steps: Steps,
+}
 
 /// What `log_alpha_norm` says of itself.
 pub static INFO: MeasureInfo = MeasureInfo {
@@ -27,8 +32,18 @@ pub static INFO: MeasureInfo = MeasureInfo {
     behaviour: "Near `alpha_hat` where one eigenvalue dominates, and never below it. Layers with fewer than 10 positive eigenvalues are left out, and counted in the details; undefined where none is left.",
     stochastic: false,
     control: false,
-    parameters: &[],
+    parameters: &[VARIANT],
 };
+
+impl LogAlphaNorm {
+    /// With the parameters of [`INFO`].
+    ///
+    /// # Errors
+    /// A parameter is not declared: a mistake in this measure.
+    pub fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
+        Ok(Self { steps: steps(parameters)? })
+    }
+}
 
 impl Measure for LogAlphaNorm {
     fn info(&self) -> &MeasureInfo {
@@ -36,13 +51,13 @@ impl Measure for LogAlphaNorm {
     }
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
-        mean_over_layers(probe, log_norm)
+        mean_over_layers(probe, |spectrum| log_norm(spectrum, self.steps))
     }
 }
 
 /// log₁₀ Σ λ^α, with λ_max taken out so that no power overflows.
-fn log_norm(spectrum: &LayerSpectrum) -> Result<f64, MeasureError> {
-    let alpha = spectrum.tail()?.alpha;
+fn log_norm(spectrum: &LayerSpectrum, steps: Steps) -> Result<f64, MeasureError> {
+    let alpha = spectrum.tail(steps)?.alpha;
     let largest = spectrum.largest();
     let sum: f64 = spectrum.eigenvalues.iter().map(|lambda| (lambda / largest).powf(alpha)).sum();
     Ok(alpha * largest.log10() + sum.log10())

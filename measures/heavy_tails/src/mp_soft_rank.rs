@@ -24,7 +24,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
-    behaviour: "Near 1 for random entries, near 0 where few directions stand far above the bulk. Zero eigenvalues (dead units) count nowhere. The steps only lower the edge, and so end; a heavy tail without a bulk pushes it far down. Layers with fewer than 10 positive eigenvalues are left out, and counted in the details; undefined where none is left.",
+    behaviour: "Near 1 for random entries, whose largest eigenvalue may lie below the edge, near 0 where few directions stand far above the bulk. Zero eigenvalues (dead units) count nowhere. The steps only lower the edge, and so end; a heavy tail without a bulk pushes it far down. Layers with fewer than 10 positive eigenvalues are left out, and counted in the details; undefined where none is left.",
     stochastic: false,
     control: false,
     parameters: &[],

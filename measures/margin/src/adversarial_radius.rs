@@ -31,11 +31,11 @@ pub static INFO: MeasureInfo = MeasureInfo {
     cost: "each step m/n F and C · m/n backward passes (1 B = F + one backward pass) over the samples still on \
            their way, m = 250; few steps suffice in piecewise linear networks",
     invariances: Invariances::ALL,
-    behaviour: "Exact on linear networks: min over k of |f_y − f_k| / ‖w_y − w_k‖₂. Elsewhere the length of a path that \
-                leads across the boundary, an estimate from above. A misclassified sample walks to the boundary \
+    behaviour: "Exact on linear networks: min over k of |f_y − f_k| / ‖w_y − w_k‖₂. Elsewhere how far from x the steps lead before they \
+                cross the boundary, an estimate from above. A misclassified sample walks to the boundary \
                 between its label and the class that wins, and counts with the negative length. The boundary is \
                 reached where the margin has fallen to 1e-4 of its first value or changed sign; the paper overshoots \
-                by 2 % and divides by ‖x‖. Samples without a gradient are left out; those still on their way after the last step count with what they walked. Both \
+                by 2 % and divides by ‖x‖. Samples without a gradient are left out; those still on their way after the last step count with how far they came. Both \
                 are counted in the details.",
     stochastic: false,
     control: false,

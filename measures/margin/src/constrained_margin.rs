@@ -34,11 +34,11 @@ pub static INFO: MeasureInfo = MeasureInfo {
            1000",
     invariances: Invariances::ALL,
     behaviour: "Directions in which the data do not vary do not count: there even good networks have small margins. q is \
-                where the curve of the variances is farthest below its chord, unless given. Steps are full Newton \
+                where the curve of the positive variances is farthest below its chord, unless given. Steps are full Newton \
                 steps; the paper damps them and clips inputs to their range, which is left out here, and takes \
                 correctly classified samples alone, where here the others count with a negative distance. The boundary is \
                 reached where the margin has fallen to 1e-4 of its first value or changed sign. Samples without a \
-                gradient are left out; those still on their way after the last step count with what they walked. Both \
+                gradient are left out; those still on their way after the last step count with how far they came. Both \
                 are counted in the details. Undefined where all inputs are the same.",
     stochastic: false,
     control: false,

@@ -36,8 +36,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     invariances: Invariances::ALL,
     behaviour: "Misclassified samples count with a negative distance (the paper leaves them out). The paper regresses \
                 the gap on the signature of each layer, which stands in the details: quartiles and fences of the \
-                normalized distances, a fence being the outlier next to q ± 1.5 (q₃ − q₁), or the extreme value where \
-                nothing lies beyond. Samples whose margin has no gradient have no distance to first order; they are \
+                normalized distances, a fence being, as in common code, the outlier next to q ± 1.5 (q₃ − q₁), or the extreme \
+                value where nothing lies beyond; `linear_signature` takes the whiskers, within those bounds. Samples whose margin has no gradient have no distance to first order; they are \
                 left out and counted. A place counts only where all that follows depends on it alone: not inside \
                 residual blocks. Undefined where a representation is constant over the sample.",
     stochastic: false,

@@ -24,7 +24,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             the k-variance of each class there.",
     formula: "−median of {(f_y − f_j)(xᵢ) / ‖∇_h(f_y − f_j)(xᵢ)‖₂} / Σ_c w_c · Var_k(h | c),  Var_k(h | c) = E W₁(A, B)",
     shapes: "f: [n, C] logits; j: the strongest class but y; h: [n, …] the representation chosen by `layer`; A, B: \
-             the random halves of the first 2k samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for \
+             random halves, k each, of the first 200 samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for \
              Euclidean distances",
     paper: "Chuang, Mroueh, Greenewald, Torralba, Jegelka 2021, Measuring Generalization with Optimal Transport: \
             kV-GN-Margin",

@@ -24,8 +24,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
             largest slope of its margins.",
     formula: "−median of {f_yᵢ − max over j ≠ yᵢ of fⱼ} / Σ_c w_c · Var_k(h | c) · Lip_c,  Var_k(h | c) = E W₁(A, B),  \
               Lip_c = max over i in c of ‖∇_h(f_y − f_j)(xᵢ)‖₂",
-    shapes: "f: [n, C] logits; h: [n, …] the representation chosen by `layer`; A, B: the random halves of the first \
-             2k samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for Euclidean distances",
+    shapes: "f: [n, C] logits; h: [n, …] the representation chosen by `layer`; A, B: random halves, k each, of the first 200 \
+             samples of class c; w_c: the class's share; W₁: the 1-Wasserstein distance for Euclidean distances",
     paper: "Chuang, Mroueh, Greenewald, Torralba, Jegelka 2021, Measuring Generalization with Optimal Transport: \
             kV-Margin",
     needs: &[Need::Labels],

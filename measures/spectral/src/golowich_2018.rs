@@ -35,7 +35,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     },
     behaviour: "For chains of layers with 1-Lipschitz functions between; biases are left out, and pooling \
                 windows are taken not to overlap. The theorem is for one output and positively homogeneous \
-                activations; the number of classes does not enter. The norm of a convolution is that of \
+                activations, element by element: max pooling is not covered, though a value is given; the number of classes does not enter. The norm of a convolution is that of \
                 its matrix, in which a weight stands once for each position. Undefined for networks that \
                 branch, where a layer's norm is zero, or γ ≤ 0. So are activations that are not positively \
                 homogeneous.",

@@ -8,7 +8,7 @@ pub(crate) const NORM: ParameterInfo = ParameterInfo {
     kind: ParameterKind::Choice { default: "operator", options: &["operator", "fft", "reshape"] },
     doc: "`operator`: of the map that the layer applies, with its stride, padding and map size, too small by at most 1e-6 \
           of itself (for whatever weights, but for a chance of 1e-4; exact for matrices with a side of up to 512); `fft`: of the circular convolution with stride 1 on the layer's input map (Sedghi, Gupta, \
-          Long 2019); `reshape`: of the kernel as a matrix [kh · kw · in, out] (Yoshida and Miyato 2017)",
+          Long 2019); `reshape`: of the kernel as a matrix [kh · kw · in, out], depthwise [kh · kw, in · m] (Yoshida and Miyato 2017)",
 };
 
 /// A norm of a layer's linear map.

@@ -32,7 +32,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         logit_scale: Effect::Changes,
     },
     behaviour: "Half of it bounds the logarithm of the network's Lipschitz constant, where activations and \
-            pooling are 1-Lipschitz and nothing is added in parallel. It grows with depth whatever the gap \
+            pooling are 1-Lipschitz, nothing is added in parallel and every BatchNormalization is folded in. It grows with depth whatever the gap \
             does; `spectral_sum` takes the depth out. Undefined where a layer's norm is zero.",
     stochastic: false,
     control: false,
