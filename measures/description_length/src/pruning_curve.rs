@@ -9,8 +9,8 @@ use pgdl_measure::{
 use crate::fit::{SAMPLES, WholeFit, fit, samples};
 use crate::quantize::with_kernels;
 
-/// Shares of the weights that are set to zero.
-const SHARES: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
+/// Shares of the weights that are set to zero, in percent: whole numbers, which are not rounded.
+const PERCENT: [i64; 10] = [10, 20, 30, 40, 50, 60, 70, 80, 90, 95];
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct PruningCurve {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "pruning_curve",
     family: "description_length",
-    version: 1,
+    version: 2,
     title: "The training accuracy that is lost when the smallest weights are set to zero, averaged over how many.",
     formula: "mean over s of A(w) − A(w without the share s of the smallest |w|),  s = 0.1, 0.2 … 0.9, 0.95",
     shapes: "A: accuracy on the first m samples; w: kernels and matrices, BatchNormalization folded into them; biases stay",
@@ -61,14 +61,14 @@ impl PruningCurve {
     }
 }
 
-/// 1 where a value is among the ⌈(1 − share) · N⌉ largest magnitudes, else 0; of equal ones the first are kept.
-fn kept(values: &Tensor, share: f64) -> Result<Tensor, MeasureError> {
+/// 0 where a value is among the ⌊share · N⌋ smallest magnitudes, else 1; of equal ones the first are kept.
+fn kept(values: &Tensor, percent: i64) -> Result<Tensor, MeasureError> {
     let flat = values.f_reshape([-1])?.f_abs()?;
     let count = flat.size()[0];
-    let keep = ((1.0 - share) * count as f64).ceil() as i64;
+    let keep = count - count * percent / 100;
     let (_, order) = flat.f_sort_stable(true, 0, true)?;
     let mask = flat.f_zeros_like()?;
-    Ok(mask.f_index_fill(0, &order.f_narrow(0, 0, keep.clamp(0, count))?, 1.0)?.f_reshape(values.size())?)
+    Ok(mask.f_index_fill(0, &order.f_narrow(0, 0, keep)?, 1.0)?.f_reshape(values.size())?)
 }
 
 impl Measure for PruningCurve {
@@ -88,9 +88,9 @@ impl Measure for PruningCurve {
             return MeasureError::undefined("the network has no weights");
         }
         let all = Tensor::f_cat(&flat, 0)?;
-        let mut accuracies = Vec::with_capacity(SHARES.len());
-        for share in SHARES {
-            let mask = if self.whole_network { Some(kept(&all, share)?) } else { None };
+        let mut accuracies = Vec::with_capacity(PERCENT.len());
+        for percent in PERCENT {
+            let mask = if self.whole_network { Some(kept(&all, percent)?) } else { None };
             let mut start = 0;
             let pruned = with_kernels(&network, |kernel| {
                 let own = match &mask {
@@ -100,7 +100,7 @@ impl Measure for PruningCurve {
                         start += length;
                         own
                     }
-                    None => kept(kernel, share)?,
+                    None => kept(kernel, percent)?,
                 };
                 Ok(kernel.f_mul(&own)?)
             })?;
@@ -108,7 +108,8 @@ impl Measure for PruningCurve {
         }
         let lost = accuracies.iter().map(|accuracy| whole - accuracy).sum::<f64>() / accuracies.len() as f64;
         let mut measured = Measured::value(lost).with_detail("accuracy", whole);
-        for (share, accuracy) in SHARES.iter().zip(&accuracies) {
+        for (percent, accuracy) in PERCENT.iter().zip(&accuracies) {
+            let share = *percent as f64 / 100.0;
             measured = measured.with_detail(&format!("accuracy_without_{share}"), *accuracy);
         }
         Ok(measured)

@@ -5,7 +5,7 @@ use pgdl_measure::{
     Parameters, Probe, RegistryError,
 };
 
-use crate::fit::{SAMPLES, WholeFit, fit, samples};
+use crate::fit::{SAMPLES, WholeFit, count, has_right, most_lost, samples};
 use crate::quantize::{MOST_LEVELS, quantized_network};
 
 /// See [`INFO`].
@@ -19,7 +19,7 @@ pub struct QuantizedBits {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "quantized_bits",
     family: "description_length",
-    version: 1,
+    version: 2,
     title: "How many bits each weight needs for the network to stay as good on its training data as it is, almost.",
     formula: "log₂ min { k : A(w) − A(Q_k(w)) ≤ drop },  Q_k: each value of a weight tensor W at the nearest of k equidistant values from −max|W| \
               to max|W|",
@@ -28,15 +28,16 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "the post hoc form of a description length (MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter \
             28: weights are worth sending to the precision that the data ask for)",
     needs: &[Need::Labels],
-    cost: "about 17 m/n F, m = 1000",
+    cost: "17 m/n F at most, m = 1000, and for each k below the one that is found a batch of them or more",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
-    behaviour: "k runs over all whole numbers from 2 to 65,536, found by bisection: accuracy rises with k, but for a few samples, and \
-                the k that is found loses no more than `drop` while k − 1 does. So bits come in fractions, and networks that differ \
-                little do not tie. One large value of a tensor coarsens the grid of all others. Undefined where 16 bits are \
+    behaviour: "k runs over all whole numbers from 2 to 65,536, so that bits come in fractions, and networks that differ little do \
+                not tie. Accuracy rises with k, but for a few samples: a bisection says how far to look, and each smaller k is \
+                tried from 2 on, until as many samples are lost as decide it. A value half-way between two of the grid goes to \
+                the one of even number. One large value of a tensor coarsens the grid of all others. Undefined where 16 bits are \
                 too few.",
     stochastic: false,
     control: false,
@@ -67,23 +68,28 @@ impl Measure for QuantizedBits {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let network = probe.folded()?;
-        let whole = probe.get(&WholeFit { samples: self.samples })?.accuracy;
+        let whole = probe.get(&WholeFit { samples: self.samples })?.right;
+        let least = whole.saturating_sub(most_lost(self.drop, count(probe, self.samples)));
         let enough = |levels: i64| -> Result<bool, MeasureError> {
-            let found = fit(probe, &quantized_network(&network, levels)?, self.samples)?.accuracy;
-            Ok(whole - found <= self.drop)
+            probe.check_deadline()?;
+            has_right(probe, &quantized_network(&network, levels)?, self.samples, least)
         };
-        if enough(2)? {
-            return Ok(Measured::value(1.0).with_detail("levels", 2.0));
-        }
         if !enough(MOST_LEVELS)? {
             return MeasureError::undefined(format!("{MOST_LEVELS} values for each tensor are too few"));
         }
         // Few levels fail, many are enough.
-        let (mut few, mut many) = (2, MOST_LEVELS);
+        let (mut few, mut many) = (1, MOST_LEVELS);
         while many - few > 1 {
             // Halving in bits first.
             let middle = ((few as f64 * many as f64).sqrt() as i64).clamp(few + 1, many - 1);
             if enough(middle)? { many = middle } else { few = middle }
+        }
+        // Of those below, some fewer may be enough by luck.
+        for levels in 2..many {
+            if enough(levels)? {
+                many = levels;
+                break;
+            }
         }
         Ok(Measured::value((many as f64).log2()).with_detail("levels", many as f64))
     }

@@ -38,7 +38,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     invariances: Invariances::ALL,
     behaviour: "Twice the weight between classes: small where similar samples share a label. It grows with m, so that \
                 samples of one size only compare. Weights of `rbf` are exp(−d²/(3 std d²)) with d² = 2 − 2s and the \
-                standard deviation over all pairs; negative cosines weigh 0; neighbours are the same for all three. \
+                standard deviation over all m² pairs; negative cosines weigh 0; neighbours are the same for all three. \
                 Undefined with no more than k samples, and for activations that are all zero.",
     stochastic: false,
     control: false,

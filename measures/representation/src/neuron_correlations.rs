@@ -12,10 +12,10 @@ use crate::persistence::Dissimilarities;
 /// m samples for all draws.
 ///
 /// A neuron is one entry of the output of a layer with weights. Each draw takes the same number from every layer, or all
-/// of a layer that has fewer.
+/// of a layer that has fewer; the others then give more.
 #[derive(Clone, Copy, Debug)]
 pub struct NeuronCorrelations {
-    /// Neurons in one draw, at most (but one of each layer in any case).
+    /// Neurons in one draw, or all where there are fewer (but one of each layer in any case).
     pub neurons: usize,
     /// Number of draws. One is made where all neurons are taken anyway.
     pub draws: usize,
@@ -46,14 +46,15 @@ impl Quantity for NeuronCorrelations {
             .iter()
             .map(|layer| shapes[layer.node].iter().product::<i64>().unsigned_abs() as usize)
             .collect();
-        let each = (self.neurons / layers.len().max(1)).max(1);
-        let draws = if widths.iter().any(|width| *width > each) { self.draws } else { 1 };
+        let counts = shares(self.neurons, &widths);
+        let draws =
+            if counts.iter().zip(&widths).any(|(count, width)| width > count) { self.draws } else { 1 };
 
         let mut generator = probe.generator("neurons");
         let mut wanted: Vec<Vec<i64>> = layers.iter().map(|_| Vec::new()).collect();
         for _ in 0..draws {
-            for (wanted, &width) in wanted.iter_mut().zip(&widths) {
-                let drawn = index::sample(&mut generator, width, each.min(width));
+            for ((wanted, &width), &count) in wanted.iter_mut().zip(&widths).zip(&counts) {
+                let drawn = index::sample(&mut generator, width, count);
                 wanted.extend(drawn.iter().map(|neuron| neuron as i64));
             }
         }
@@ -75,14 +76,28 @@ impl Quantity for NeuronCorrelations {
             parts.iter().map(|parts| Tensor::f_cat(parts, 0)).collect::<Result<_, _>>()?;
         (0..draws)
             .map(|draw| {
-                let of_layer = activations.iter().zip(&widths).map(|(activations, width)| {
-                    let count = each.min(*width) as i64;
+                let of_layer = activations.iter().zip(&counts).map(|(activations, count)| {
+                    let count = *count as i64;
                     activations.f_narrow(1, draw as i64 * count, count)
                 });
                 drawn(&Tensor::f_cat(&of_layer.collect::<Result<Vec<_>, _>>()?, 1)?)
             })
             .collect()
     }
+}
+
+/// How many neurons each layer gives of `total`: the same number, and what layers cannot give is shared out among those that
+/// are wider. At least one of each, at most all.
+fn shares(total: usize, widths: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by_key(|layer| widths[*layer]);
+    let (mut counts, mut left) = (vec![0; widths.len()], total);
+    for (done, layer) in order.into_iter().enumerate() {
+        let count = (left / (widths.len() - done)).max(1).min(widths[layer]);
+        counts[layer] = count;
+        left = left.saturating_sub(count);
+    }
+    counts
 }
 
 /// From activations `[m, N]`, f64.
@@ -102,4 +117,21 @@ fn drawn(activations: &Tensor) -> Result<DrawnNeurons, MeasureError> {
         dissimilarities: Dissimilarities::new(points, values)?,
         constant: activations.size()[1].unsigned_abs() as usize - points,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shares;
+
+    #[test]
+    fn wide_layers_give_what_narrow_ones_cannot() {
+        assert_eq!(
+            shares(300, &[4096, 4096, 2048, 2048, 1024, 1024, 24, 10]),
+            [45, 45, 44, 44, 44, 44, 24, 10]
+        );
+        assert_eq!(shares(7, &[9, 9]), [3, 4]);
+        assert_eq!(shares(300, &[100, 20]), [100, 20]);
+        assert_eq!(shares(2, &[5, 5, 5]), [1, 1, 1]);
+        assert!(shares(5, &[]).is_empty());
+    }
 }

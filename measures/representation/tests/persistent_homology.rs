@@ -48,9 +48,9 @@ fn every_layer_has_its_share_of_the_neurons() {
     assert_eq!(detail(&measured, "neurons"), 6.0);
     assert!(measured.standard_error.unwrap() > 0.0);
     // 4, 5 of 6, and 3.
-    assert_eq!(detail(&of("neurons=15"), "neurons"), 12.0);
-    // One of each layer in any case.
-    assert_eq!(detail(&of("neurons=4"), "neurons"), 3.0);
+    assert_eq!(detail(&of("neurons=12"), "neurons"), 12.0);
+    // One of each layer, and what is left from the widest.
+    assert_eq!(detail(&of("neurons=4"), "neurons"), 4.0);
 }
 
 /// 4 → `width` → 3 with given first weights; the inputs are no neurons.

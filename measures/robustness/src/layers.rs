@@ -50,7 +50,12 @@ impl Report {
     pub(crate) fn value(self, whole: f64, changed: &[f64]) -> f64 {
         let part = |accuracy: &f64| {
             let lost = whole - accuracy;
-            if self.mean { lost } else { f64::from(u8::from(lost > self.drop)) }
+            if self.mean {
+                lost
+            } else {
+                // Accuracies are rounded.
+                f64::from(u8::from(lost > self.drop + 1e-9))
+            }
         };
         changed.iter().map(part).sum::<f64>() / changed.len() as f64
     }
