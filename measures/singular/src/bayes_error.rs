@@ -17,7 +17,7 @@ pub struct BayesError {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "bayes_error",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The expected Bayes generalization error over the entropy, to first order: λ̂/n.",
     formula: "λ̂/n",
     shapes: "λ̂: `llc`; n: size of the training set",

@@ -17,7 +17,7 @@ pub struct GibbsError {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "gibbs_error",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The expected Gibbs generalization error over the entropy, to first order: (λ̂ + ν)/n.",
     formula: "(λ̂ + ν)/n",
     shapes: "λ̂: `llc`; ν: `singular_fluctuation`; n: size of the training set",

@@ -17,7 +17,7 @@ pub struct Llc {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "llc",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The local learning coefficient λ̂ of the trained weights: how fast the volume of nearly as good \
             weights around them shrinks.",
     formula: "nβ (E L(w) − L(w*)),  w ~ exp(−nβ L(w) − γ‖w − w*‖²/2), β = 1/ln n, n the size of the training \
@@ -39,11 +39,14 @@ pub static INFO: MeasureInfo = MeasureInfo {
             which takes most of the noise off. The step size follows the largest curvature that the chains \
             meet and the gradient's noise along it; the localization γ, the same for all networks of one \
             scale of weights, displaces the weights by a third of their norm. λ̂ falls as γ rises, without \
-            end where most directions are flat: compare networks under one γ. Chains end when the standard \
+            end where most directions are flat: compare networks under one γ. What only the localization holds needs \
+            some 1.5/(hγ) steps of size h to spread: no burn-in is shorter, batches grow where their noise keeps h \
+            small, and where they would cost more than ten times the draws (more in networks of less than 200,000 parameters) there is no value. Chains end when the standard \
             error is below `tolerance` of the value, or the value five of them below zero. The standard error is by the effective sample size. \
             Undefined where the value is negative (the trained weights are no local minimum), R̂ of the loss \
-            is above 1.1, the chains diverge, or n < 3; the reason then holds the diagnostics. Every value \
-            holds R̂, effective sample size, step size and γ in its details.",
+            is above 1.1 and the standard error, in which differences between chains are, above 15 % of the value, they would spread too slowly or diverge, or \
+            n < 3; the reason then holds the diagnostics. Every value holds R̂, effective sample size, step size, γ and hγ \
+            summed over the burn-in (`spread`) in its details.",
     stochastic: true,
     control: false,
     parameters: PARAMETERS,

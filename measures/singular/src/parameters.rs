@@ -12,13 +12,13 @@ pub(crate) const PARAMETERS: &[ParameterInfo] = &[
     ParameterInfo {
         name: "draws",
         kind: ParameterKind::Integer { default: 0, min: 0, max: 10_000_000 },
-        doc: "most draws of each chain, after half as many steps or more of burn-in; 0 for 100,000 / P, but 100 at the \
+        doc: "most draws of each chain, after half as many steps of burn-in, or as many more as it takes to spread; 0 for 100,000 / P, but 100 at the \
               least and 10,000 at the most",
     },
     ParameterInfo {
         name: "batch",
         kind: ParameterKind::Integer { default: 64, min: 1, max: i64::MAX },
-        doc: "samples in each gradient; all when there are fewer",
+        doc: "samples in each gradient; all when there are fewer, more where their noise keeps the steps too small",
     },
     ParameterInfo {
         name: "localization",

@@ -6,10 +6,13 @@ use pgdl_measure::{MeasureError, Measured, Parameters, Probe, Quantity, Registry
 use crate::diagnostics::{effective_sample_size, mean, split_r_hat, variance};
 use crate::network_potential::NetworkPotential;
 use crate::per_sample::{PerSample, Predictive};
-use crate::sampler::{Sampling, mean_and_error};
+use crate::sampler::{LEAST_SPREAD, Sampling, mean_and_error};
 
 /// Above this R̂ the chains have not met.
 pub const MOST_R_HAT: f64 = 1.1;
+/// Unless they have spread before their first draw, which took longer than all draws do: then each is a draw of its own, their
+/// differences are in the standard error, and it may be this share of the learning coefficient.
+const MOST_ERROR: f64 = 0.15;
 
 /// Draws from the local posterior of a point w*.
 pub struct Posterior {
@@ -21,8 +24,10 @@ pub struct Posterior {
     pub step: f64,
     /// Steps of each chain before its first draw.
     pub burn_in: i64,
-    /// Samples in each gradient.
+    /// Samples in each gradient of the draws.
     pub batch: i64,
+    /// hγ, summed over the burn-in: in units of the time in which what only the localization holds spreads.
+    pub spread: f64,
     /// The share that the gradient's noise adds to the injected noise in the stiffest direction, where the step size was
     /// calibrated.
     pub heating: Option<f64>,
@@ -104,6 +109,7 @@ impl Posterior {
     pub fn check(&self) -> Result<(), MeasureError> {
         match self.r_hat() {
             Some(r_hat) if r_hat <= MOST_R_HAT => Ok(()),
+            Some(_) if self.spread >= LEAST_SPREAD && self.error_share()? <= MOST_ERROR => Ok(()),
             Some(r_hat) => {
                 MeasureError::undefined(format!("the chains have not met: {}", self.diagnostics(r_hat)?))
             }
@@ -125,6 +131,11 @@ impl Posterior {
             ));
         }
         Ok(found)
+    }
+
+    fn error_share(&self) -> Result<f64, MeasureError> {
+        let found = self.learning_coefficient()?;
+        Ok(found.standard_error / found.value.abs())
     }
 
     fn diagnostics(&self, r_hat: f64) -> Result<String, MeasureError> {
@@ -159,7 +170,9 @@ impl Posterior {
             .with_detail("step_size", self.step)
             .with_detail("chains", self.rises.len() as f64)
             .with_detail("draws", self.draws() as f64)
-            .with_detail("burn_in", self.burn_in as f64);
+            .with_detail("burn_in", self.burn_in as f64)
+            .with_detail("spread", self.spread)
+            .with_detail("batch", self.batch as f64);
         let details = [
             ("r_hat", self.r_hat()),
             ("effective_sample_size", self.effective_sample_size()),

@@ -17,7 +17,7 @@ pub struct PosteriorGap {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "posterior_gap",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The expected generalization error minus the training error, the same for Bayes and Gibbs, to \
             first order: 2ν/n.",
     formula: "2ν/n",

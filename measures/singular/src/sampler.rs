@@ -18,7 +18,8 @@ pub struct Sampling {
     /// Most draws of each chain after its burn-in; by default 100,000 / P, but 100 at the least and 10,000 at the most:
     /// small networks afford long chains.
     pub draws: Option<i64>,
-    /// Samples in each gradient, m.
+    /// Samples in each gradient, m, at the least: more, up to all, where its noise keeps the steps so small that the chains
+    /// could not spread.
     pub batch: i64,
     /// Precision γ of the normal distribution around w* that keeps the chains near; by default 10 / mean(w*²): it
     /// displaces the weights by a third of their norm.
@@ -49,6 +50,17 @@ const CONVERGED: f64 = 1.05;
 const CLEARLY: f64 = 5.0;
 /// How often the curvature is looked at during the burn-in.
 const LOOKS: i64 = 12;
+/// What is flat but for the localization γ spreads like 1 − exp(−2hγt). Of its variance in the end 95 % are there after t =
+/// 1.5 / (hγ) steps: no burn-in is shorter.
+pub(crate) const LEAST_SPREAD: f64 = 1.5;
+/// Burn-ins that cost more than this many times the most draws, or the draws of a network of [`SMALL`] parameters if they are
+/// more, are not begun.
+const LONGEST: f64 = 10.0;
+/// Networks with fewer parameters may take as many times longer.
+const SMALL: f64 = 2e5;
+/// Batches grow to so many times the samples at most, or to [`SMALL`] times that over P if that is more: their activations must
+/// fit into memory.
+const LARGEST: f64 = 8.0;
 
 /// Why an attempt gave no chains.
 enum Failed {
@@ -144,6 +156,12 @@ impl Chains<'_> {
         let mut noise = Noise::new(&copies, random)?;
         let mut curvature = Curvature::new(noise.next()?, self.localization)?;
         let (mut burn_in, mut stretched) = (draws / 2, false);
+        // Σ hγ over the steps.
+        let mut spread = 0.0;
+        // Gradients so far, in units of the batch they began with.
+        let mut spent = 0.0;
+        let small = (SMALL / centre.numel() as f64).max(1.0);
+        let longest = LONGEST * (draws as f64).max(100.0 * small);
         // The step size begins small, grows no faster than twofold from look to look, and ends at what the stiffest place
         // in the second half of the looks allows.
         let calibrated = self.sampling.step.is_none();
@@ -181,11 +199,34 @@ impl Chains<'_> {
             }
             self.check(&copies, &losses, t, step)?;
             copies = self.moved(&copies, &gradient, step, &mut noise)?;
+            spread += step * self.localization;
+            spent += batches.size as f64 / self.batch as f64;
             t += 1;
             if t == burn_in && !stretched {
-                // What is flat but for the localization needs a few times 1 / (hγ) steps to spread, if it can have them.
+                // More than the least where it costs no more than the draws do.
                 burn_in = burn_in.max((3.0 / (step * self.localization)).min(draws as f64) as i64);
                 stretched = true;
+            }
+            if t == burn_in && spread < LEAST_SPREAD {
+                if calibrated {
+                    let steepest = factor * STIFFNESS / (stiffest + self.localization);
+                    let size = batches.size;
+                    batches.grow((steepest / step).min(LARGEST * small));
+                    curvature.noise *= batches.variance_beside(size);
+                    let quiet =
+                        if curvature.noise > 0.0 { 2.0 * HEATING / curvature.noise } else { f64::INFINITY };
+                    step = steepest.min(quiet);
+                }
+                let more = ((LEAST_SPREAD - spread) / (step * self.localization)).ceil();
+                if spent + more * batches.size as f64 / self.batch as f64 > longest {
+                    return Err(Failed::Other(MeasureError::Undefined(format!(
+                        "the chains spread too slowly: step size {step:.2e} with localization {:.3e} asks for {more:.0} more steps \
+                         with batches of {} before the first draw, and {longest:.0} with batches of {} are the most; more `draws` \
+                         allow more",
+                        self.localization, batches.size, self.batch
+                    ))));
+                }
+                burn_in = t + (more as i64).max(1);
             }
         }
         let mut rises: Vec<Vec<f64>> = vec![Vec::new(); count as usize];
@@ -213,7 +254,8 @@ impl Chains<'_> {
             localization: self.localization,
             step,
             burn_in,
-            batch: self.batch,
+            batch: batches.size,
+            spread,
             heating: calibrated.then_some(step * curvature.noise / 2.0),
             rises,
             sums,
@@ -349,6 +391,17 @@ struct Batches {
 impl Batches {
     fn new(chains: i64, samples: i64, size: i64) -> Self {
         Self { samples, size, rest: vec![Vec::new(); chains as usize] }
+    }
+
+    /// That many times as many, or all.
+    fn grow(&mut self, factor: f64) {
+        self.size = ((self.size as f64 * factor).ceil() as i64).clamp(self.size, self.samples);
+    }
+
+    /// The variance of a batch's mean beside that of one of `size`: batches are drawn without replacement.
+    fn variance_beside(&self, size: i64) -> f64 {
+        let of = |size: i64| 1.0 / size as f64 - 1.0 / self.samples as f64;
+        if of(size) > 0.0 { of(self.size) / of(size) } else { 1.0 }
     }
 
     /// Indices `[K, m]`; none for the whole sample.

@@ -17,7 +17,7 @@ pub struct SingularFluctuation {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "singular_fluctuation",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The singular fluctuation ν: how much the losses of single samples vary over the local posterior.",
     formula: "(β/2) V,  V = (n/m) Σᵢ Var ℓᵢ(w),  w ~ exp(−nβ L(w) − γ‖w − w*‖²/2), β = 1/ln n, n the size of \
             the training set",

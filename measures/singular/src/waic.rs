@@ -17,7 +17,7 @@ pub struct Waic {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "waic",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The widely applicable information criterion of the local posterior at temperature ln n: its \
             estimate of the test loss.",
     formula: "−(1/m) Σᵢ ln E exp(−ℓᵢ(w)) + (β/m) Σᵢ Var ℓᵢ(w),  w ~ exp(−nβ L(w) − γ‖w − w*‖²/2), β = 1/ln n, \

@@ -17,7 +17,7 @@ pub struct Wbic {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "wbic",
     family: "singular",
-    version: 1,
+    version: 2,
     title: "The widely applicable Bayesian information criterion: the free energy of the training set around \
             the trained weights.",
     formula: "n E L(w),  w ~ exp(−nβ L(w) − γ‖w − w*‖²/2), β = 1/ln n, n the size of the training set",

@@ -233,3 +233,82 @@ fn the_cases_of_the_reference_are_met() {
         assert!((value / expected - 1.0).abs() < 0.05, "{case}: {value} ± {error}");
     }
 }
+
+/// One stiff direction, and 100 with as much curvature as the localization: λ̂ is 1/2 · 1000/1001 and 1/4 for each of the
+/// others. Steps are as small as the stiff one asks for: the others need thousands of them.
+#[test]
+fn what_only_the_localization_holds_spreads_before_the_first_draw() {
+    let loss = |w: &Tensor| {
+        (w.square().sum_dim_intlist(1, false, Kind::Double) + w.select(1, 0).square() * 999.0) * 0.5
+    };
+    let sampling = Sampling {
+        localization: Some(1.0),
+        draws: Some(400),
+        chains: Some(8),
+        tolerance: 0.0,
+        ..Sampling::default()
+    };
+    let expected = 0.5 * 1000.0 / 1001.0 + 100.0 * 0.25;
+    let posterior = sampling.run(&Toy::new(101, loss), 1.0, &mut random("spread")).unwrap();
+    assert!(
+        posterior.spread >= 1.5 && posterior.burn_in > 2000,
+        "{} {}",
+        posterior.spread,
+        posterior.burn_in
+    );
+    near(&posterior, expected, 0.1);
+    // The same with steps so small that no budget is enough.
+    let small = Sampling { step: Some(1e-9), ..sampling };
+    match small.run(&Toy::new(101, loss), 1.0, &mut random("spread")) {
+        Err(MeasureError::Undefined(reason)) => assert!(reason.contains("spread too slowly"), "{reason}"),
+        _ => panic!("a value without a burn-in"),
+    }
+}
+
+/// ℓᵢ = ½ a (w₀ − xᵢ)² + ½ Σ w_j², xᵢ = ±1: the gradient of a batch is noisy, that of all samples is not.
+struct Noisy {
+    centre: Tensor,
+    signs: Tensor,
+}
+
+const STEEP: f64 = 1000.0;
+
+impl Potential for Noisy {
+    fn centre(&self) -> &Tensor {
+        &self.centre
+    }
+
+    fn samples(&self) -> i64 {
+        self.signs.size()[0]
+    }
+
+    fn losses(&self, copies: &Tensor, batch: Option<&Tensor>) -> Result<Tensor, MeasureError> {
+        let signs = match batch {
+            Some(batch) => self.signs.take(batch),
+            None => self.signs.unsqueeze(0),
+        };
+        let rest = copies.narrow(1, 1, copies.size()[1] - 1).square().sum_dim_intlist(1, true, Kind::Double);
+        Ok(((copies.narrow(1, 0, 1) - signs).square() * STEEP + rest) * 0.5)
+    }
+
+    fn centre_losses(&self) -> Result<Tensor, MeasureError> {
+        Ok(self.losses(&self.centre.unsqueeze(0), None)?.squeeze_dim(0))
+    }
+}
+
+#[test]
+fn batches_grow_where_their_noise_keeps_the_steps_too_small() {
+    let signs = Tensor::arange(512, (Kind::Double, Device::Cpu)).remainder(2.0) * 2.0 - 1.0;
+    let noisy = Noisy { centre: Tensor::zeros([41], (Kind::Double, Device::Cpu)), signs };
+    let sampling = Sampling {
+        localization: Some(1.0),
+        draws: Some(400),
+        chains: Some(8),
+        tolerance: 0.0,
+        ..Sampling::default()
+    };
+    let posterior = sampling.run(&noisy, 1.0, &mut random("noisy")).unwrap();
+    assert_eq!(posterior.batch, 512);
+    assert!(posterior.spread >= 1.5 && posterior.step > 1e-4, "{} {}", posterior.spread, posterior.step);
+    near(&posterior, 0.5 * STEEP / (STEEP + 1.0) + 40.0 * 0.25, 0.15);
+}
