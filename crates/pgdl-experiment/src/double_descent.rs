@@ -30,6 +30,10 @@ static INFO: ExperimentInfo = ExperimentInfo {
     options: &[
         OptionInfo { name: "models", doc: "of features,network [default: both]" },
         OptionInfo { name: "runs", doc: "number of runs [default: 3 with --quick, else 5]" },
+        OptionInfo {
+            name: "units",
+            doc: "hidden units of the networks, a rising list [default: the setting's]",
+        },
     ],
 };
 
@@ -70,7 +74,12 @@ impl Plan {
         let features = |samples: f64, more: &[f64]| {
             shares.iter().chain(more).map(|share| (share * samples).round() as i64).collect()
         };
-        Ok(if run.quick() {
+        let units: Option<Vec<i64>> = run.list("units")?;
+        let rising = |units: &Vec<i64>| units.windows(2).all(|pair| pair[0] < pair[1]) && units[0] > 0;
+        if units.as_ref().is_some_and(|units| !rising(units) || units[units.len() - 1] > 100_000) {
+            return Err(ExperimentError::option("units", "a rising list of numbers from 1 to 100,000"));
+        }
+        let mut plan = if run.quick() {
             Plan {
                 samples: 500,
                 tests: 2000,
@@ -91,7 +100,9 @@ impl Plan {
                 ],
                 epochs: 6000,
             }
-        })
+        };
+        plan.units = units.unwrap_or(plan.units);
+        Ok(plan)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::code::{Code, encode};
 use crate::descent::{descend, error_rate, steps};
 use crate::kl::risk_bound;
 use crate::pac_bayes_bound::DELTA;
+use crate::reference::keeps_no_moments;
 
 /// Sizes of the codebook that are tried: which one is part of the code.
 const LEVELS: [usize; 6] = [3, 5, 7, 11, 17, 27];
@@ -46,7 +47,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
              better than guessing. It is about a network that is trained anew from the initial weights, along the \
              projection of the network's own displacement at first: of the network itself it tells little beyond \
              its architecture and its data. θ is quantized by k-means, its codebook kept in half precision and \
-             its symbols entropy-coded. Unavailable where a zoo keeps no initial weights.",
+             its symbols entropy-coded. Unavailable where a zoo keeps no initial weights, \
+             undefined where a BatchNormalization cannot be folded.",
     stochastic: true,
     control: false,
     parameters: &[
@@ -85,6 +87,7 @@ impl Measure for CompressionBound {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let network = probe.folded()?;
+        keeps_no_moments(&network)?;
         let subspace = Subspace::new(probe, self.dimension)?;
         let start = subspace.coordinates(&network.trainable_vector()?)?;
         let samples = probe.sample_size();

@@ -7,6 +7,7 @@ use pgdl_measure::{
 
 use crate::certificate::{Plan, Subject};
 use crate::descent::{descend, steps};
+use crate::reference::keeps_no_moments;
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
     version: 1,
     title: "A bound of the true error of networks drawn from a Gaussian about the weights, optimized for that \
              bound.",
-    formula: "kl⁻¹(R̂(Q), (KL(Q‖P) + ln(4√n′/δ)) / n′),  Q = N(w_P + t (w − w_P), diag σ²), P = N(w_P, λ² diag s²)",
-    shapes: "kl⁻¹(q, c): the largest p with kl(q‖p) ≤ c; R̂: mean error on the n′ samples that P does not depend on; w, w_P, σ, s: \
+    formula: "kl⁻¹(R̂(Q), (KL(Q‖P) + ln(π²j²/6) + ln(4√n′/δ)) / n′),  Q = N(w_P + t (w − w_P), diag σ²), P = N(w_P, λ² diag s²)",
+    shapes: "kl⁻¹(q, c): the largest p with kl(q‖p) ≤ c; R̂: an upper bound, at δ/4 for each of two candidates, of the mean error on the n′ samples that P does not depend on; λ = \
+             e^{−j/10}; w, w_P, σ, s: \
              [P]",
     paper: "Maurer 2004, A Note on the PAC Bayesian Theorem, for the inequality; Dziugaite, Roy 2017, Computing \
              Nonvacuous Generalization Bounds for Deep (Stochastic) Neural Networks, for the optimized posterior; \
@@ -48,9 +50,10 @@ pub static INFO: MeasureInfo = MeasureInfo {
     behaviour: "BatchNormalization is folded into the linear layers first. A bound: with probability 1 − δ over the \
              sample and the draws, the posterior's expected error is no larger. The detail `vacuous` says whether \
              it is any better than guessing. t = 1 is a posterior about the network itself; where that is far \
-             from the prior, the optimum lies at smaller t, down to the prior's own mean, and the bound tells of \
+             from the prior, as in most networks of the shipped zoos, the optimum lies at smaller t, down to the prior's own \
+             mean, and the bound tells of \
              the architecture, the initial weights and half of the sample rather than of the weights. Unavailable \
-             where a zoo keeps no initial weights.",
+             where a zoo keeps no initial weights, undefined where a BatchNormalization cannot be folded.",
     stochastic: true,
     control: false,
     parameters: &[
@@ -97,6 +100,7 @@ impl Measure for PacBayesBound {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let (network, initial) = (probe.folded()?, probe.folded_initial()?.trainable_vector()?);
+        keeps_no_moments(&network)?;
         let weights = network.trainable_vector()?;
         let mut order = probe.generator("split").permutation(probe.sample_size());
         let prior = if self.split {

@@ -1,5 +1,6 @@
 //! The weights that bounds measure from: zero, or the initial ones.
 
+use pgdl_measure::network::{Layer, Network, Node};
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{MeasureError, Probe};
 
@@ -73,4 +74,19 @@ pub(crate) fn finite(value: f64) -> Result<f64, MeasureError> {
         return Ok(value);
     }
     MeasureError::undefined(format!("the weights give {value}"))
+}
+
+/// That a network keeps nothing of its samples but its weights: a prior about it would have seen them.
+///
+/// # Errors
+/// A BatchNormalization that could not be folded keeps their moments: undefined.
+pub(crate) fn keeps_no_moments(network: &Network) -> Result<(), MeasureError> {
+    let of_moments = |node: &&Node| matches!(node.layer, Layer::BatchNormalization { .. });
+    match network.architecture().nodes.iter().find(of_moments) {
+        None => Ok(()),
+        Some(node) => MeasureError::undefined(format!(
+            "`{}` cannot be folded into a layer with weights, and keeps moments of the training sample that no prior may have seen",
+            node.name
+        )),
+    }
 }

@@ -30,7 +30,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Changes,
         logit_scale: Effect::Changes,
     },
-    behaviour: "Shares its chains with `llc`, which says how they are run. The λ of the theorem is the model's \
+    behaviour: "Shares its chains with `llc`, which says how they are run: at β = 1/ln n, where the theorem is for β = 1. The λ of the theorem is the model's \
             at its true parameter; here it is that of the trained weights. Undefined where `llc` is.",
     stochastic: true,
     control: false,

@@ -30,7 +30,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Changes,
         logit_scale: Effect::Changes,
     },
-    behaviour: "Shares its chains with `llc`, which says how they are run. The error of one network drawn from \
+    behaviour: "Shares its chains with `llc`, which says how they are run: at β = 1/ln n, where the theorem is for β = 1. The error of one network drawn from \
             the posterior, where `bayes_error` is that of their mean prediction. The standard error takes λ̂ \
             and ν as perfectly correlated, which errs on the large side. Undefined where `llc` is.",
     stochastic: true,

@@ -32,7 +32,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Changes,
         logit_scale: Effect::Changes,
     },
-    behaviour: "Shares its chains with `llc`, which says how they are run. The only one of the family that \
+    behaviour: "Shares its chains with `llc`, which says how they are run: at β = 1/ln n, where the theorem is for β = 1. The only one of the family that \
             predicts the gap itself. Undefined where `singular_fluctuation` is.",
     stochastic: true,
     control: false,
