@@ -38,10 +38,11 @@ pub static INFO: MeasureInfo = MeasureInfo {
         logit_scale: Effect::Changes,
     },
     behaviour: "Flip: left to right. Saturation: a factor from 0.6 to 1.6 on each pixel's distances from its largest \
-                channel, for three channels (one factor per image); images of other depth stay. Crop: the central \
+                channel, for three channels (one factor per image; a pixel whose largest channel is not positive becomes grey, as many of \
+                normalized images do); images of other depth stay. Crop: the central \
                 0.9, stretched back. Sobel: the horizontal derivative / 4 + 0.5. Brightness: + 0.5. Erase: a random \
                 rectangle set to 0. `as_coded` sums over the first 12864 samples and negates, as the entry did, so that \
-                it points the other way; saturation has one factor per 64 images and stays at most 1. Its single draw \
+                it points the other way; with one channel its saturation multiplies by 0.9999; saturation has one factor per 64 images and stays at most 1. Its single draw \
                 is repeated here and averaged. Undefined for inputs that are no images, or too small to erase in.",
     stochastic: true,
     control: false,

@@ -35,7 +35,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Changes,
     },
-    behaviour: "A real code length: grid points are coded by their frequencies, which are sent too, and so are the largest \
+    behaviour: "A real code length (a value half-way between two grid points goes to the one of even number): grid points are coded by their frequencies, which are sent too, and so are the largest \
                 magnitude of each tensor and all biases in 32 bits. The inputs are known to both sides. For networks with more parameters \
                 than the data have labels it is far above log₂ C bits per label, the length without any network (Blier & Ollivier \
                 find the same of all two-part codes): then it ranks by size and compressibility of the weights. The details are its two parts. \

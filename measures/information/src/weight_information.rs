@@ -44,7 +44,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
                 posterior. iiw is the squared way from w₀ in the metric of the empirical Fisher matrix: it has no posterior \
                 width, and vanishes with the loss. The details are λ (`prior_scale`), γ \
                 (`effective_parameters`) and L's rise under Σ over β plus KL (`code_length`). 0 where the weights are the initial \
-                ones, or F is 0.",
+                ones, or F is 0. F is drawn, and the logarithm of a draw lies below that of the mean: with 4 draws the value comes out \
+                about 1 % low (878 beside 887 for the exact F, network 37 of `mnist_width`), and its standard error, from so few \
+                draws, is a rough one.",
     stochastic: true,
     control: false,
     parameters: &[

@@ -40,7 +40,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     id: "dbi_mixup",
     family: "representation",
     version: 2,
-    title: "The Davies–Bouldin index of the classes in the first strided layer times the error on mixtures within the classes.",
+    title: "The Davies–Bouldin index of the classes behind the first convolution or pooling times the error on mixtures within the classes.",
     formula: "DB · (1 − (1/C) Σ_c share of x, x′ in class c with argmax f((x + x′)/2) = c),  DB as in `davies_bouldin`",
     shapes: "DB: of the output of the first convolution or pooling, max-pooled over 4 × 4 and flattened, on m samples spread \
              evenly over the sample; x′: another random sample of x's class, for each x of the m, in each of 5 draws",
@@ -51,7 +51,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
            and at most 450 C mixtures",
     invariances: Invariances::ALL,
     behaviour: "Random by the partners; the standard error is the index times that of the draws' mean accuracy. A window \
-                larger than the map shrinks to it. `as_coded`: the mean index of 10 draws of 3 × 40 samples, and all \
+                larger than the map shrinks to it. `as_coded`: the mean index of 10 draws of 3 × 40 samples, taken \
+                from a shuffling buffer of 5000 over the repeated sample, so that a draw from a smaller sample may hold one twice; and all \
                 pairs within each class of 10 consecutive batches of 10 C samples, every batch of a class with equal \
                 weight, a class that a batch lacks left out; its standard error holds the index's draws only. \
                 Undefined without a convolution or pooling (`as_coded`: among the first three layers), for one class, \
