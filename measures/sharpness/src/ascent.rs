@@ -94,21 +94,23 @@ impl Ascent<'_> {
         Ok(self.moved.center().f_addcmul(v, self.ranges)?)
     }
 
-    /// Climbs from `v`, `[S, P]`, for `steps` steps of length `step` · `radius`, each on the samples that `samples` gives
-    /// for it, and shows the mean losses `[S]` before each step.
+    /// Climbs from `v`, `[S, P]`, for at most `steps` steps, each on the samples that `samples` gives for it. Step t = 0, 1,
+    /// … is 2 / (t + 2) radii long: long ones find the place, short ones settle there. Before each step `observe` sees v
+    /// and the mean losses `[S]`, and says whether to go on.
     pub(crate) fn climb(
         &self,
         mut v: Tensor,
         radius: f64,
         steps: usize,
-        step: f64,
         samples: &dyn Fn(usize) -> Result<Samples, MeasureError>,
-        observe: &mut dyn FnMut(&Tensor, &Tensor) -> Result<(), MeasureError>,
+        observe: &mut dyn FnMut(&Tensor, &Tensor) -> Result<bool, MeasureError>,
     ) -> Result<Tensor, MeasureError> {
         for at in 0..steps {
             self.probe.check_deadline()?;
             let (means, slope) = self.slope(&v, &samples(at)?)?;
-            observe(&v, &means)?;
+            if !observe(&v, &means)? {
+                break;
+            }
             let direction = match self.ball {
                 Ball::Linf => slope.f_sign()?,
                 Ball::L2 => {
@@ -117,7 +119,8 @@ impl Ascent<'_> {
                     slope.f_to_kind(Kind::Double)?.f_div(&lengths)?.f_to_kind(self.probe.kind())?
                 }
             };
-            v = self.project(&v.f_add(&direction.f_mul_scalar(step * radius)?)?, radius)?;
+            let step = 2.0 / (at as f64 + 2.0) * radius;
+            v = self.project(&v.f_add(&direction.f_mul_scalar(step)?)?, radius)?;
         }
         Ok(v)
     }

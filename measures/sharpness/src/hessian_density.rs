@@ -5,7 +5,7 @@ use pgdl_measure::{
     Parameters, Probe, RegistryError,
 };
 
-use crate::lanczos::{PROBES, Quadrature, SAMPLES, STEPS, Spectrum};
+use crate::lanczos::{FLAT, GROUPS, Quadrature, SAMPLES, STEPS, Spectrum};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             doc: "k, at most twice the steps",
         },
         SAMPLES,
-        PROBES,
+        GROUPS,
         STEPS,
     ],
 };
@@ -72,9 +72,7 @@ impl Measure for HessianDensity {
         let of_power = |power: i32| mean(&|run| run.integral(|node| node.powi(power)));
         let value = of_power(self.moment);
         if of_power(2) == 0.0 {
-            return MeasureError::undefined(
-                "the Hessian is exactly zero: the loss is flat in every direction",
-            );
+            return MeasureError::undefined(FLAT);
         }
         let negative = mean(&|run| run.integral(|node| f64::from(u8::from(node < 0.0)) * node.abs()));
         let total = mean(&|run| run.integral(f64::abs));

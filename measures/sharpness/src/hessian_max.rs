@@ -4,7 +4,7 @@ use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
 };
 
-use crate::lanczos::{PROBES, SAMPLES, STEPS, Spectrum};
+use crate::lanczos::{FLAT, GROUPS, SAMPLES, STEPS, Spectrum};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              Undefined where the Hessian is exactly zero.",
     stochastic: true,
     control: false,
-    parameters: &[SAMPLES, PROBES, STEPS],
+    parameters: &[SAMPLES, GROUPS, STEPS],
 };
 
 impl HessianMax {
@@ -55,18 +55,21 @@ impl Measure for HessianMax {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let spectrum = probe.get(&self.spectrum)?;
-        let tops = spectrum.iter().filter_map(|run| Some((*run.nodes.last()?, *run.residuals.last()?)));
-        let Some((value, residual)) = tops.max_by(|one, other| one.0.total_cmp(&other.0)) else {
-            return MeasureError::failed("no run of Lanczos gave an eigenvalue");
-        };
+        let tops: Vec<f64> = spectrum.iter().filter_map(|run| run.nodes.last().copied()).collect();
+        let residuals = spectrum.iter().filter_map(|run| run.residuals.last().copied());
+        let count = tops.len() as f64;
+        let value = tops.iter().sum::<f64>() / count;
         let smallest = spectrum.iter().filter_map(|run| run.nodes.first()).copied().fold(value, f64::min);
         if value == 0.0 && smallest == 0.0 {
-            return MeasureError::undefined(
-                "the Hessian is exactly zero: the loss is flat in every direction",
-            );
+            return MeasureError::undefined(FLAT);
         }
-        Ok(Measured::value(value)
-            .with_detail("residual", residual)
-            .with_detail("smallest_eigenvalue", smallest))
+        let mut measured = Measured::value(value)
+            .with_detail("residual", residuals.fold(0.0, f64::max))
+            .with_detail("smallest_eigenvalue", smallest);
+        if tops.len() > 1 {
+            let variance = tops.iter().map(|top| (top - value).powi(2)).sum::<f64>() / (count - 1.0);
+            measured = measured.with_standard_error((variance / count).sqrt());
+        }
+        Ok(measured)
     }
 }
