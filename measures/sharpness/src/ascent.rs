@@ -1,4 +1,4 @@
-//! Projected gradient ascent of the loss in a perturbation of the weights.
+//! Ascent of the loss in a perturbation of the weights.
 //!
 //! The perturbation is u = r ∘ v with v in a ball, so that relative perturbations (r = |w|) and absolute ones (r = 1) are
 //! one problem. Several starts are climbed side by side.
@@ -94,9 +94,9 @@ impl Ascent<'_> {
         Ok(self.moved.center().f_addcmul(v, self.ranges)?)
     }
 
-    /// Climbs from `v`, `[S, P]`, for at most `steps` steps, each on the samples that `samples` gives for it. Step t = 0, 1,
-    /// … is 2 / (t + 2) radii long: long ones find the place, short ones settle there. Before each step `observe` sees v
-    /// and the mean losses `[S]`, and says whether to go on.
+    /// Climbs from `v`, `[S, P]`, for at most `steps` steps, each on the samples that `samples` gives for it. A step goes to
+    /// the point of the ball that is furthest along the slope: where the loss is convex none lowers it (Frank, Wolfe 1956,
+    /// with steps of full length; of a quadratic it is a power iteration). Before each step `observe` sees v and the mean losses `[S]`, and says whether to go on.
     pub(crate) fn climb(
         &self,
         mut v: Tensor,
@@ -119,8 +119,7 @@ impl Ascent<'_> {
                     slope.f_to_kind(Kind::Double)?.f_div(&lengths)?.f_to_kind(self.probe.kind())?
                 }
             };
-            let step = 2.0 / (at as f64 + 2.0) * radius;
-            v = self.project(&v.f_add(&direction.f_mul_scalar(step)?)?, radius)?;
+            v = direction.f_mul_scalar(radius)?;
         }
         Ok(v)
     }
@@ -213,17 +212,6 @@ impl Ascent<'_> {
             from += length;
         }
         Ok(Tensor::f_cat(&means, 0)?)
-    }
-
-    fn project(&self, v: &Tensor, radius: f64) -> Result<Tensor, MeasureError> {
-        Ok(match self.ball {
-            Ball::Linf => v.f_clamp(-radius, radius)?,
-            Ball::L2 => {
-                let shrink =
-                    norms(v)?.f_clamp_min(f64::MIN_POSITIVE)?.f_reciprocal()?.f_mul_scalar(radius)?;
-                v.f_mul(&shrink.f_clamp_max(1.0)?.f_to_kind(self.probe.kind())?)?
-            }
-        })
     }
 }
 

@@ -29,7 +29,7 @@ const PATIENCE: usize = 5;
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "sharpness",
     family: "sharpness",
-    version: 1,
+    version: 2,
     title: "The worst rise of the loss within a ball around the weights, averaged over groups of samples.",
     formula: "mean over groups G of m samples of max { L_G(w + r ∘ v) − L_G(w) : ‖v‖ ≤ ρ }, r = 1, or |w| where \
              adaptive",
@@ -39,16 +39,18 @@ pub static INFO: MeasureInfo = MeasureInfo {
              Andriushchenko, Croce, Müller, Hein, Flammarion 2023, A Modern Look at the Relationship between \
              Sharpness and Generalization",
     needs: &[Need::Labels],
-    cost: "steps · starts · samples/n B and starts · samples/n F: at n = 5000, 1.6 B and 0.2 F",
+    cost: "steps · starts · samples/n B, of at most 40 steps some 8 to 12, and samples/n F: at n = 5000, 3 to 5 B and 0.1 F",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Changes,
     },
     behaviour: "BatchNormalization is folded into the linear layers first. Each group has a perturbation of its own, \
-             climbed by normalized (ℓ2) or signed (ℓ∞) gradients in the perturbation and projected into the ball; \
-             the largest loss on the way counts, over several starts. It is a lower bound of the true maximum; \
-             the details hold what the worst start found. The standard error is over the groups. Undefined where \
+             climbed from several starts: each step goes to the point of the ball that is furthest along the gradient \
+             (ℓ2) or its signs (ℓ∞) in the perturbation, until that gains nothing more; the largest loss on the way \
+             counts. It is a lower bound of the true maximum: with all samples in one group, on three networks of \
+             mnist_width, at least 99.9 % of what 200 decreasing steps find, ℓ2, relative or not. The details hold what \
+             the worst start found. The standard error is over the groups. Undefined where \
              all weights are zero and the perturbation is relative.",
     stochastic: true,
     control: false,
@@ -80,7 +82,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "starts",
-            kind: ParameterKind::Integer { default: 2, min: 1, max: 100 },
+            kind: ParameterKind::Integer { default: 4, min: 1, max: 100 },
             doc: "points from which the loss is climbed: the weights themselves, and random ones on the ball",
         },
         ParameterInfo {
