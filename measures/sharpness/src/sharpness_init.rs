@@ -34,7 +34,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
     },
     behaviour: "BatchNormalization is folded into the linear layers first. The cross-entropy, and from \
              every other start a smooth share of errors, is climbed to the corner of the ball along the signs of the \
-             slope, again and again, on 500 other samples at each step, from the weights themselves and from random \
+             slope, again and again, on 500 other samples (at most half of all) at each step, from the weights themselves and from random \
              points of the ball, until the whole sample's accuracy falls no further; the largest drop of it on the way \
              counts, so that α is an upper bound of the true one (on mnist_width/0 and /37 within some 6 % of longer \
              searches on the whole sample). α is interpolated by a power law from a radius whose drop is within a tenth \

@@ -31,7 +31,7 @@ pub(crate) const STEPS: ParameterInfo = ParameterInfo {
     doc: "steps of each ascent, at most",
 };
 
-/// Samples of each step of an ascent, other ones for each; also samples that locate the radius. The whole sample decides.
+/// Samples of each step of an ascent, other ones for each, and at most half of all; also samples that locate the radius. The whole sample decides.
 const BATCH: i64 = 500;
 
 /// Steps that locate the radius.
@@ -147,7 +147,7 @@ impl Quantity for WorstScale {
                 objective: Objective::Error,
             },
             base,
-            blocks: Blocks::new(probe, BATCH)?,
+            blocks: Blocks::new(probe, BATCH.min(probe.sample_size() as i64 / 2))?,
             tried: Vec::new(),
         };
         let start = if self.magnitude { 0.01 } else { 0.01 * mean };
