@@ -19,8 +19,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     family: "gradient",
     version: 1,
     title: "The negative of the mean signal-to-noise ratio of the loss gradient, parameter by parameter.",
-    formula: "−(1/P) Σ_j ḡ_j² / ρ_j²,  ḡ_j and ρ_j² mean and variance of ∂ℓᵢ/∂w_j over i = 1 … m",
-    shapes: "w: [P] all trainable parameters, BatchNormalization folded; ρ²: [P], unbiased; m: the first samples of the sample",
+    formula: "−(1/P′) Σ_j ḡ_j² / ρ_j²,  ḡ_j and ρ_j² mean and variance of ∂ℓᵢ/∂w_j over i = 1 … m",
+    shapes: "w: [P] all trainable parameters, BatchNormalization folded; j runs over the P′ of them whose gradient varies; ρ²: [P], unbiased; m: the first samples of the sample",
     paper: "Liu, Bai, Jiang, Chen, Wang 2020, Understanding Why Neural Networks Generalize Well Through GSNR of Parameters, \
             eq. 1",
     needs: &[Need::Labels],

@@ -8,7 +8,7 @@ use pgdl_measure::{
 };
 
 use crate::fisher::FisherDiagonal;
-use crate::jackknife::jackknife;
+use crate::jackknife::{jackknife, unbiased_jackknife};
 use crate::moments::{GradientMoments, SAMPLES, ratio, samples};
 
 /// See [`INFO`].
@@ -36,7 +36,7 @@ const DAMPING: f64 = 1e-3;
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "tic",
     family: "gradient",
-    version: 1,
+    version: 2,
     title: "Takeuchi's information criterion, approximated: the noise of the gradients over the curvature of the loss.",
     formula: "tr C / tr F;  form=diagonal: Σ_j C_jj / (F_jj + λ),  λ = 10⁻³ tr F / P;  form=hessian_trace: tr C / tr H.  C = (1/m) Σᵢ gᵢ \
               gᵢᵀ,  gᵢ = ∇_w ℓᵢ,  F the Fisher information of the network's own predictions,  H = ∇²_w (1/m) Σᵢ ℓᵢ",
@@ -54,7 +54,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     },
     behaviour: "tr(H⁻¹ C)/n is the expected gap of losses of a regular model. F takes the place of H by default: it has no negative \
                 directions, and is H where the network is linear in its parameters. The traces are estimated with random signs; \
-                the standard error is that of the draws (jackknife). `diagonal` is invariant to the scale of each parameter, but for \
+                the standard error is that of the draws (jackknife). `diagonal` divides by what is estimated, and the \
+                jackknife's estimate of the bias that this brings is subtracted. It is invariant to the scale of each parameter, but for \
                 the damping, which keeps dead parameters (0/0) out. Undefined where the curvature is not positive.",
     stochastic: true,
     control: false,
@@ -138,7 +139,7 @@ impl Measure for Tic {
         let trace = moments.trace();
         let measured = if self.form == Form::Diagonal {
             let draws = probe.get(&FisherDiagonal { samples: self.samples, draws: self.draws })?;
-            jackknife(draws.len(), |left_out| {
+            unbiased_jackknife(draws.len(), |left_out| {
                 let kept = draws.iter().enumerate().filter(|(draw, _)| Some(*draw) != left_out);
                 let kept: Vec<&Tensor> = kept.map(|(_, diagonal)| diagonal).collect();
                 let diagonal = Tensor::f_stack(&kept, 0)?.f_mean_dim(0i64, false, None)?;

@@ -1,4 +1,4 @@
-//! Projected gradient ascent of the loss in a perturbation of the weights.
+//! Ascent of the loss in a perturbation of the weights.
 //!
 //! The perturbation is u = r ∘ v with v in a ball, so that relative perturbations (r = |w|) and absolute ones (r = 1) are
 //! one problem. Several starts are climbed side by side.
@@ -94,21 +94,23 @@ impl Ascent<'_> {
         Ok(self.moved.center().f_addcmul(v, self.ranges)?)
     }
 
-    /// Climbs from `v`, `[S, P]`, for `steps` steps of length `step` · `radius`, each on the samples that `samples` gives
-    /// for it, and shows the mean losses `[S]` before each step.
+    /// Climbs from `v`, `[S, P]`, for at most `steps` steps, each on the samples that `samples` gives for it. A step goes to
+    /// the point of the ball that is furthest along the slope: where the loss is convex none lowers it (Frank, Wolfe 1956,
+    /// with steps of full length; of a quadratic it is a power iteration). Before each step `observe` sees v and the mean losses `[S]`, and says whether to go on.
     pub(crate) fn climb(
         &self,
         mut v: Tensor,
         radius: f64,
         steps: usize,
-        step: f64,
         samples: &dyn Fn(usize) -> Result<Samples, MeasureError>,
-        observe: &mut dyn FnMut(&Tensor, &Tensor) -> Result<(), MeasureError>,
+        observe: &mut dyn FnMut(&Tensor, &Tensor) -> Result<bool, MeasureError>,
     ) -> Result<Tensor, MeasureError> {
         for at in 0..steps {
             self.probe.check_deadline()?;
             let (means, slope) = self.slope(&v, &samples(at)?)?;
-            observe(&v, &means)?;
+            if !observe(&v, &means)? {
+                break;
+            }
             let direction = match self.ball {
                 Ball::Linf => slope.f_sign()?,
                 Ball::L2 => {
@@ -117,7 +119,7 @@ impl Ascent<'_> {
                     slope.f_to_kind(Kind::Double)?.f_div(&lengths)?.f_to_kind(self.probe.kind())?
                 }
             };
-            v = self.project(&v.f_add(&direction.f_mul_scalar(step * radius)?)?, radius)?;
+            v = direction.f_mul_scalar(radius)?;
         }
         Ok(v)
     }
@@ -210,17 +212,6 @@ impl Ascent<'_> {
             from += length;
         }
         Ok(Tensor::f_cat(&means, 0)?)
-    }
-
-    fn project(&self, v: &Tensor, radius: f64) -> Result<Tensor, MeasureError> {
-        Ok(match self.ball {
-            Ball::Linf => v.f_clamp(-radius, radius)?,
-            Ball::L2 => {
-                let shrink =
-                    norms(v)?.f_clamp_min(f64::MIN_POSITIVE)?.f_reciprocal()?.f_mul_scalar(radius)?;
-                v.f_mul(&shrink.f_clamp_max(1.0)?.f_to_kind(self.probe.kind())?)?
-            }
-        })
     }
 }
 

@@ -5,13 +5,14 @@ use pgdl_measure::{
     MeasureError, ParameterInfo, ParameterKind, Parameters, Perturbed, Probe, Quantity, RegistryError,
 };
 
-use crate::loss::{Blocks, loss_hessian_products};
+use crate::loss::loss_hessian_products;
+use crate::open::{Open, draw_by_size};
 
 /// The parameter `samples`.
 pub(crate) const SAMPLES: ParameterInfo = ParameterInfo {
     name: "samples",
-    kind: ParameterKind::Integer { default: 256, min: 1, max: i64::MAX },
-    doc: "how many samples, drawn from the training sample, the loss is over",
+    kind: ParameterKind::Integer { default: 128, min: 1, max: i64::MAX },
+    doc: "samples of each group, drawn by what their predictions leave open",
 };
 
 /// The parameter `steps`.
@@ -21,30 +22,32 @@ pub(crate) const STEPS: ParameterInfo = ParameterInfo {
     doc: "steps of Lanczos: products of the Hessian with each vector",
 };
 
-/// The parameter `probes`.
-pub(crate) const PROBES: ParameterInfo = ParameterInfo {
-    name: "probes",
-    kind: ParameterKind::Integer { default: 2, min: 1, max: 64 },
-    doc: "random vectors to begin with",
+/// The parameter `groups`.
+pub(crate) const GROUPS: ParameterInfo = ParameterInfo {
+    name: "groups",
+    kind: ParameterKind::Integer { default: 4, min: 1, max: 64 },
+    doc: "groups of samples drawn independently, each with a random vector to begin with",
 };
 
 /// β below this share of the largest entry: the Krylov space is exhausted.
 const BREAKDOWN: f64 = 1e-12;
 
-/// Gauss quadratures of the spectral density of the Hessian of the mean cross-entropy, one from each random vector.
+/// Gauss quadratures of the spectral density of the Hessian of the mean cross-entropy, one from each group of samples and
+/// its random vector. Samples are drawn by what they can add to the Hessian, and weighted by the inverse of their
+/// probability, so that each group's Hessian has that of the whole sample for its expectation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spectrum {
-    pub samples: i64,
-    pub probes: i64,
+    pub samples: usize,
+    pub groups: i64,
     pub steps: usize,
 }
 
 impl Spectrum {
-    /// From `samples`, `probes` and `steps`.
+    /// From `samples`, `groups` and `steps`.
     pub(crate) fn new(parameters: &Parameters) -> Result<Self, RegistryError> {
         Ok(Self {
-            samples: parameters.integer("samples")?,
-            probes: parameters.integer("probes")?,
+            samples: usize::try_from(parameters.integer("samples")?).unwrap_or(usize::MAX),
+            groups: parameters.integer("groups")?,
             steps: usize::try_from(parameters.integer("steps")?).unwrap_or(2),
         })
     }
@@ -72,29 +75,63 @@ impl Quantity for Spectrum {
     type Value = Vec<Quadrature>;
 
     fn name(&self) -> String {
-        format!("hessian_spectrum samples={} probes={} steps={}", self.samples, self.probes, self.steps)
+        format!("hessian_spectrum samples={} groups={} steps={}", self.samples, self.groups, self.steps)
     }
 
     fn compute(&self, probe: &Probe) -> Result<Vec<Quadrature>, MeasureError> {
         let moved = Perturbed::folded(probe)?;
-        let index = Blocks::new(probe, self.samples)?.get(0)?;
+        let sizes = sizes(probe)?;
+        if sizes.iter().all(|size| *size == 0.0) {
+            return MeasureError::undefined(FLAT);
+        }
         let size = moved.center().numel() as i64;
-        let mut random = probe.generator("vectors");
-        let starts: Vec<Tensor> = (0..self.probes)
-            .map(|_| {
-                let normal = random.normal_tensor(&[size])?.f_to_kind(Kind::Double)?;
-                let length = normal.f_dot(&normal)?.f_double_value(&[])?.sqrt();
-                Ok(normal.f_div_scalar(length)?)
-            })
-            .collect::<Result<_, MeasureError>>()?;
-        lanczos(starts, self.steps.min(size as usize), &mut |vectors| {
-            loss_hessian_products(probe, &moved, &index, vectors)
+        let (mut groups, mut starts) = (Vec::new(), Vec::new());
+        for group in 0..self.groups {
+            let mut random = probe.generator(&format!("group {group}"));
+            let drawn = draw_by_size(&sizes, self.samples, &mut random);
+            let index: Vec<i64> = drawn.samples.iter().map(|sample| *sample as i64).collect();
+            let weights: Vec<f64> =
+                drawn.weights.iter().map(|weight| weight / probe.sample_size() as f64).collect();
+            groups.push((
+                Tensor::f_from_slice(&index)?.f_to_device(probe.device())?,
+                Tensor::f_from_slice(&weights)?.f_to_device(probe.device())?,
+            ));
+            let normal = random.normal_tensor(&[size])?.f_to_kind(Kind::Double)?;
+            let length = normal.f_dot(&normal)?.f_double_value(&[])?.sqrt();
+            starts.push(normal.f_div_scalar(length)?);
+        }
+        lanczos(starts, self.steps.min(size as usize), &mut |going, vectors| {
+            going
+                .iter()
+                .zip(vectors)
+                .map(|(&group, vector)| {
+                    let (index, weights) = &groups[group];
+                    let found =
+                        loss_hessian_products(probe, &moved, index, weights, std::slice::from_ref(vector))?;
+                    Ok(found.into_iter().next().unwrap_or_else(|| vector.zeros_like()))
+                })
+                .collect()
         })
     }
 }
 
-/// The products of a symmetric matrix with vectors.
-pub(crate) type Products<'a> = dyn FnMut(&[Tensor]) -> Result<Vec<Tensor>, MeasureError> + 'a;
+/// Why there is no spectrum.
+pub(crate) const FLAT: &str = "the Hessian is exactly zero: the loss is flat in every direction";
+
+/// 1 − ‖p‖² + ‖p − y‖ of each sample: its Hessian is Jᵀ (diag(p) − p pᵀ) J + Σ_c (p − y)_c ∇² f_c, of which the one part is as
+/// large as the first, the other as the second; it is zero where both are.
+fn sizes(probe: &Probe) -> Result<Vec<f64>, MeasureError> {
+    let open = Open::new(probe)?;
+    let rows = probe.labels().f_unsqueeze(-1)?;
+    let target = open.p.f_zeros_like()?.f_scatter_value(-1, &rows, 1.0)?;
+    let rest =
+        open.p.f_sub(&target)?.f_square()?.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Double)?;
+    let rest = Vec::<f64>::try_from(&rest.f_sqrt()?)?;
+    Ok(rest.into_iter().enumerate().map(|(sample, rest)| open.of(sample) + rest).collect())
+}
+
+/// The products of symmetric matrices, those of the runs with these numbers, each with a vector.
+pub(crate) type Products<'a> = dyn FnMut(&[usize], &[Tensor]) -> Result<Vec<Tensor>, MeasureError> + 'a;
 
 /// Lanczos from several unit vectors in step, so that one call gives the products of all: `steps` calls.
 ///
@@ -112,7 +149,7 @@ pub(crate) fn lanczos(
             break;
         }
         let vectors: Vec<Tensor> = going.iter().filter_map(|&run| runs[run].last()).collect();
-        let found = products(&vectors).map_err(|error| match error {
+        let found = products(&going, &vectors).map_err(|error| match error {
             MeasureError::Timeout(reason) => MeasureError::Timeout(so_far(&reason, step, &runs)),
             other => other,
         })?;
@@ -217,7 +254,8 @@ mod tests {
         let mut random = Generator::new(&[b"starts"], Device::Cpu, Kind::Double);
         let starts =
             (0..probes).map(|_| random.sign_tensor(&[count]).unwrap() / (count as f64).sqrt()).collect();
-        let mut products = |vectors: &[Tensor]| Ok(vectors.iter().map(|vector| matrix.mv(vector)).collect());
+        let mut products =
+            |_: &[usize], vectors: &[Tensor]| Ok(vectors.iter().map(|vector| matrix.mv(vector)).collect());
         lanczos(starts, steps, &mut products).unwrap()
     }
 

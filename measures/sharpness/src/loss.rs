@@ -103,11 +103,12 @@ pub(crate) fn losses_of(
     Ok(Tensor::f_cat(&found, 0)?)
 }
 
-/// H vᵢ of the mean cross-entropy over the samples `index`, `[m]`: `[P]`, f64 each.
+/// H vᵢ of Σ w ℓ over the samples `index`, `[m]`, with weights `weights`, `[m]`, f64: `[P]`, f64 each.
 pub(crate) fn loss_hessian_products(
     probe: &Probe,
     moved: &Perturbed<'_>,
     index: &Tensor,
+    weights: &Tensor,
     vectors: &[Tensor],
 ) -> Result<Vec<Tensor>, MeasureError> {
     let count = index.numel() as i64;
@@ -119,10 +120,15 @@ pub(crate) fn loss_hessian_products(
         probe.check_deadline()?;
         let length = GRAPH.min(count - start);
         let rows = index.f_narrow(0, start, length)?;
+        let weights = weights.f_narrow(0, start, length)?.f_to_kind(probe.kind())?;
         let (inputs, labels) =
             (probe.inputs().f_index_select(0, &rows)?, probe.labels().f_index_select(0, &rows)?);
-        let found =
-            hessian_products(moved.network(), |network| total_loss(network, &inputs, &labels), &vectors)?;
+        let loss = |network: &Network| {
+            let logits = network.forward(&inputs, Mode::Evaluate)?;
+            let each = logits.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::None, -100, 0.0)?;
+            Ok(each.f_dot(&weights)?)
+        };
+        let found = hessian_products(moved.network(), loss, &vectors)?;
         for (sum, product) in sums.iter_mut().zip(found.products) {
             let product = product.f_to_kind(Kind::Double)?;
             *sum = Some(match sum.take() {
@@ -133,10 +139,7 @@ pub(crate) fn loss_hessian_products(
         }
         start += length;
     }
-    sums.into_iter()
-        .flatten()
-        .map(|sum| finite(sum.f_div_scalar(count as f64)?, "a product with the Hessian"))
-        .collect()
+    sums.into_iter().flatten().map(|sum| finite(sum, "a product with the Hessian")).collect()
 }
 
 /// vᵣᵀ Hᵣ vᵣ for each row of `vectors`, `[R, P]`, with Hᵣ the Hessian of the mean cross-entropy over the samples in that

@@ -19,13 +19,17 @@ pub struct Sharpness {
     samples: i64,
     starts: i64,
     steps: usize,
+    tolerance: f64,
 }
+
+/// Steps over which the gain is looked at.
+const PATIENCE: usize = 5;
 
 /// What `sharpness` says of itself.
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "sharpness",
     family: "sharpness",
-    version: 1,
+    version: 2,
     title: "The worst rise of the loss within a ball around the weights, averaged over groups of samples.",
     formula: "mean over groups G of m samples of max { L_G(w + r ∘ v) − L_G(w) : ‖v‖ ≤ ρ }, r = 1, or |w| where \
              adaptive",
@@ -35,16 +39,18 @@ pub static INFO: MeasureInfo = MeasureInfo {
              Andriushchenko, Croce, Müller, Hein, Flammarion 2023, A Modern Look at the Relationship between \
              Sharpness and Generalization",
     needs: &[Need::Labels],
-    cost: "steps · starts · samples/n B and starts · samples/n F: at n = 5000, 1.6 B and 0.2 F",
+    cost: "steps · starts · samples/n B, of at most 40 steps some 8 to 12, and samples/n F: at n = 5000, 3 to 5 B and 0.1 F",
     invariances: Invariances {
         layer_rescaling: Effect::Changes,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Changes,
     },
     behaviour: "BatchNormalization is folded into the linear layers first. Each group has a perturbation of its own, \
-             climbed by normalized (ℓ2) or signed (ℓ∞) gradients in the perturbation and projected into the ball; \
-             the largest loss on the way counts, over several starts. It is a lower bound of the true maximum; \
-             the details hold what the worst start found. The standard error is over the groups. Undefined where \
+             climbed from several starts: each step goes to the point of the ball that is furthest along the gradient \
+             (ℓ2) or its signs (ℓ∞) in the perturbation, until that gains nothing more; the largest loss on the way \
+             counts. It is a lower bound of the true maximum: with all samples in one group, on three networks of \
+             mnist_width, at least 99.9 % of what 200 decreasing steps find, ℓ2, relative or not. The details hold what \
+             the worst start found. The standard error is over the groups. Undefined where \
              all weights are zero and the perturbation is relative.",
     stochastic: true,
     control: false,
@@ -76,13 +82,18 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "starts",
-            kind: ParameterKind::Integer { default: 2, min: 1, max: 100 },
+            kind: ParameterKind::Integer { default: 4, min: 1, max: 100 },
             doc: "points from which the loss is climbed: the weights themselves, and random ones on the ball",
         },
         ParameterInfo {
             name: "steps",
-            kind: ParameterKind::Integer { default: 8, min: 1, max: 10_000 },
-            doc: "steps of each ascent",
+            kind: ParameterKind::Integer { default: 40, min: 1, max: 10_000 },
+            doc: "steps of each ascent, at most",
+        },
+        ParameterInfo {
+            name: "tolerance",
+            kind: ParameterKind::Float { default: 0.01, min: 0.0, max: 1.0 },
+            doc: "an ascent ends where its last five steps gained no more than this share of the rise; 0: after all steps",
         },
     ],
 };
@@ -105,6 +116,7 @@ impl Sharpness {
             samples: parameters.integer("samples")?,
             starts: parameters.integer("starts")?,
             steps: usize::try_from(parameters.integer("steps")?).unwrap_or(1),
+            tolerance: parameters.float("tolerance")?,
         })
     }
 }
@@ -114,6 +126,8 @@ struct Found {
     rise: f64,
     /// Over the starts, the smallest of their largest rises.
     least: f64,
+    /// Points at which the loss was looked at.
+    points: usize,
 }
 
 impl Measure for Sharpness {
@@ -153,6 +167,7 @@ impl Measure for Sharpness {
             .with_detail("rho", self.radius)
             .with_detail("groups", found.len() as f64)
             .with_detail("samples_of_a_group", group as f64)
+            .with_detail("points", mean(found.iter().map(|one| one.points as f64)).unwrap_or(0.0))
             .with_detail(
                 "mean_rise_of_the_least_start",
                 mean(found.iter().map(|one| one.least)).unwrap_or(value),
@@ -172,30 +187,52 @@ impl Sharpness {
         let samples = |_: usize| Samples::of(probe, index);
         let mut random = probe.generator(&format!("starts of group {group}"));
         let v = ascent.starts(self.radius, self.starts, &mut random)?;
-        let mut largest: Option<Tensor> = None;
-        let mut note = |means: &Tensor| -> Result<(), MeasureError> {
-            largest = Some(match largest.take() {
-                Some(largest) => largest.f_fmax(means)?,
-                None => means.shallow_clone(),
-            });
-            Ok(())
-        };
         let origin = v.f_narrow(0, 0, 1)?.f_zeros_like()?;
         let plain = ascent.means(&origin, &samples(0)?)?.f_double_value(&[0])?;
-        // Half a radius a step at first, then less: the maximum of a quadratic is approached along the sphere.
-        let first = self.steps.div_ceil(2);
-        let mut observe = |_: &Tensor, means: &Tensor| note(means);
-        let v = ascent.climb(v, self.radius, first, 0.5, &samples, &mut observe)?;
-        let v = ascent.climb(v, self.radius, self.steps - first, 0.15, &samples, &mut observe)?;
-        note(&ascent.means(&v, &samples(0)?)?)?;
-        let largest = match largest {
-            Some(largest) => largest,
-            None => return MeasureError::failed("no step was taken"),
+        let mut path = Path { largest: None, best: Vec::new() };
+        let mut observe = |_: &Tensor, means: &Tensor| {
+            path.note(means)?;
+            Ok(!path.is_level(plain, self.tolerance))
         };
+        let v = ascent.climb(v, self.radius, self.steps, &samples, &mut observe)?;
+        if path.best.len() == self.steps {
+            path.note(&ascent.means(&v, &samples(0)?)?)?;
+        }
+        let Some(largest) = path.largest else { return MeasureError::failed("no step was taken") };
         Ok(Found {
             rise: largest.f_max()?.f_to_kind(Kind::Double)?.f_double_value(&[])? - plain,
             least: largest.f_min()?.f_to_kind(Kind::Double)?.f_double_value(&[])? - plain,
+            points: path.best.len(),
         })
+    }
+}
+
+/// The losses on the way.
+struct Path {
+    /// The largest of each start, `[S]`.
+    largest: Option<Tensor>,
+    /// The largest of all starts so far, after each point.
+    best: Vec<f64>,
+}
+
+impl Path {
+    fn note(&mut self, means: &Tensor) -> Result<(), MeasureError> {
+        let largest = match self.largest.take() {
+            Some(largest) => largest.f_fmax(means)?,
+            None => means.shallow_clone(),
+        };
+        self.best.push(largest.f_max()?.f_to_kind(Kind::Double)?.f_double_value(&[])?);
+        self.largest = Some(largest);
+        Ok(())
+    }
+
+    /// Whether the last steps gained no more than the share `tolerance` of the rise above `plain`.
+    fn is_level(&self, plain: f64, tolerance: f64) -> bool {
+        if self.best.len() <= PATIENCE || tolerance == 0.0 {
+            return false;
+        }
+        let (last, before) = (self.best[self.best.len() - 1], self.best[self.best.len() - 1 - PATIENCE]);
+        last - before <= tolerance * (last - plain)
     }
 }
 

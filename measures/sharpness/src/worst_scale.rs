@@ -27,15 +27,21 @@ pub(crate) const STARTS: ParameterInfo = ParameterInfo {
 /// The parameter `steps`.
 pub(crate) const STEPS: ParameterInfo = ParameterInfo {
     name: "steps",
-    kind: ParameterKind::Integer { default: 8, min: 1, max: 1000 },
-    doc: "steps of each ascent",
+    kind: ParameterKind::Integer { default: 16, min: 1, max: 1000 },
+    doc: "steps of each ascent, at most",
 };
 
-/// Samples of each step of an ascent.
-const BATCH: i64 = 100;
+/// Samples of each step of an ascent, other ones for each, and at most half of all; also samples that locate the radius. The whole sample decides.
+const BATCH: i64 = 500;
 
-/// Samples that locate the radius; the whole sample decides.
-const FEW: i64 = 500;
+/// Steps that locate the radius.
+const FEW_STEPS: usize = 4;
+
+/// After how many steps the drop on the whole sample is looked at for the first time, and then again and again.
+const LOOKS: [usize; 2] = [8, 4];
+
+/// An ascent ends where the drop gained no more than this share since the last look.
+const LEVEL: f64 = 0.02;
 
 /// Radii tried, in factors of two from the first.
 const DOUBLINGS: usize = 24;
@@ -88,24 +94,20 @@ pub(crate) struct Radius {
 }
 
 impl Radius {
-    /// A value of α, with its standard error by the delta method and what was found.
+    /// A value of α, with what was found. The spread over the starts is no standard error: the best start counts.
     pub(crate) fn measured(
         &self,
         value: impl Fn(f64) -> Result<f64, MeasureError>,
     ) -> Result<Measured, MeasureError> {
-        const STEP: f64 = 1e-4;
-        let slope = (value((self.log + STEP).exp())? - value((self.log - STEP).exp())?) / (2.0 * STEP);
-        let mut measured = Measured::value(value(self.log.exp())?)
+        let measured = Measured::value(value(self.log.exp())?)
             .with_detail("alpha", self.log.exp())
             .with_detail("largest_radius_tried", self.tried)
             .with_detail("worst_drop_found", self.drop)
             .with_detail("radii", self.evaluations as f64);
-        if let Some(spread) = self.spread {
-            measured = measured
-                .with_standard_error(slope.abs() * spread)
-                .with_detail("alpha_relative_spread_over_starts", spread);
-        }
-        Ok(measured)
+        Ok(match self.spread {
+            Some(spread) => measured.with_detail("alpha_relative_spread_over_starts", spread),
+            None => measured,
+        })
     }
 }
 
@@ -145,8 +147,7 @@ impl Quantity for WorstScale {
                 objective: Objective::Error,
             },
             base,
-            blocks: Blocks::new(probe, BATCH)?,
-            few: Blocks::new(probe, FEW)?.get(1)?,
+            blocks: Blocks::new(probe, BATCH.min(probe.sample_size() as i64 / 2))?,
             tried: Vec::new(),
         };
         let start = if self.magnitude { 0.01 } else { 0.01 * mean };
@@ -163,7 +164,6 @@ struct Search<'a> {
     /// 1 where the network itself is right, `[n]`, f64.
     base: Tensor,
     blocks: Blocks,
-    few: Tensor,
     /// Logarithms of radii, with the largest drop found.
     tried: Vec<(f64, f64)>,
 }
@@ -176,7 +176,7 @@ impl Search<'_> {
         let mut at = (high.0 + (target / high.1).ln() / exponent).clamp(low.0, high.0);
         let mut before: Option<(f64, f64)> = None;
         for refinement in 1.. {
-            let drops = self.worst(at, self.target.starts, self.target.steps, None)?;
+            let drops = self.worst(at)?;
             let largest = drops.iter().copied().fold(0.0, f64::max);
             self.tried.push((at, largest));
             if let Some(before) = before
@@ -213,10 +213,10 @@ impl Search<'_> {
 
     /// Two radii, a factor of two apart, between which the drop passes the target, by few samples and steps.
     fn bracket(&mut self, start: f64) -> Result<[(f64, f64); 2], MeasureError> {
-        let few = self.few.shallow_clone();
+        let few = self.blocks.get(FEW_STEPS as i64)?.f_unsqueeze(0)?;
         let at = |search: &mut Self, log: f64| -> Result<(f64, f64), MeasureError> {
-            let steps = search.target.steps.min(4);
-            let drop = search.worst(log, 1, steps, Some(&few))?[0];
+            let v = search.climb(log, 1, FEW_STEPS, &mut |_, _| Ok(true))?;
+            let drop = search.drops(&v, &few)?[0];
             search.tried.push((log, drop));
             Ok((log, drop))
         };
@@ -241,41 +241,61 @@ impl Search<'_> {
         ))
     }
 
-    /// The drop of accuracy that each start leads to, at the radius e^`log`: on the samples `index`, or on all.
-    fn worst(
+    /// The largest drop of the whole sample's accuracy on the way from each start, at the radius e^`log`.
+    fn worst(&self, log: f64) -> Result<Vec<f64>, MeasureError> {
+        let probe = self.ascent.probe;
+        let all = Tensor::f_arange(probe.sample_size() as i64, (Kind::Int64, probe.device()))?;
+        let all = all.f_unsqueeze(0)?;
+        let mut largest: Vec<f64> = Vec::new();
+        let look = |largest: &mut Vec<f64>, v: &Tensor| -> Result<bool, MeasureError> {
+            let top = |drops: &[f64]| drops.iter().copied().fold(0.0, f64::max);
+            let before = top(largest);
+            let drops = self.drops(v, &all)?;
+            *largest = match largest.as_slice() {
+                [] => drops,
+                most => most.iter().zip(drops).map(|(most, drop)| most.max(drop)).collect(),
+            };
+            Ok(top(largest) > (1.0 + LEVEL) * before)
+        };
+        let [first, every] = LOOKS;
+        let (mut point, mut seen) = (0, false);
+        let v = self.climb(log, self.target.starts, self.target.steps, &mut |v, _| {
+            seen = point >= first && (point - first).is_multiple_of(every);
+            point += 1;
+            Ok(!seen || look(&mut largest, v)?)
+        })?;
+        // An ascent that was ended has been looked at where it ended.
+        if !seen || point == self.target.steps {
+            look(&mut largest, &v)?;
+        }
+        Ok(largest)
+    }
+
+    /// Climbs from `starts` points at the radius e^`log`.
+    fn climb(
         &self,
         log: f64,
         starts: i64,
         steps: usize,
-        index: Option<&Tensor>,
-    ) -> Result<Vec<f64>, MeasureError> {
-        let radius = log.exp();
+        observe: &mut dyn FnMut(&Tensor, &Tensor) -> Result<bool, MeasureError>,
+    ) -> Result<Tensor, MeasureError> {
         let ascent = &self.ascent;
-        let mut random = ascent.probe.generator("starts");
-        let v = ascent.starts(radius, starts, &mut random)?;
-        // Steps of a fixed sum reach every corner of the cube from anywhere in it.
-        let step = (2.5 / steps as f64).min(1.0);
+        let radius = log.exp();
+        let v = ascent.starts(radius, starts, &mut ascent.probe.generator("starts"))?;
         let samples = |at: usize| Samples::of(ascent.probe, &self.blocks.get(at as i64)?);
-        let v = ascent.climb(v, radius, steps, step, &samples, &mut |_, _| Ok(()))?;
-        let weights = self.weights(&v)?;
-        let all;
-        let index = match index {
-            Some(index) => index,
-            None => {
-                all = Tensor::f_arange(
-                    ascent.probe.sample_size() as i64,
-                    (Kind::Int64, ascent.probe.device()),
-                )?;
-                &all
-            }
-        };
-        let before = self.base.f_index_select(0, index)?.f_mean(Kind::Double)?.f_double_value(&[])?;
-        let mut drops = Vec::new();
-        for start in 0..starts {
-            let right = ascent.moved.correct(&weights.f_narrow(0, start, 1)?, &index.f_unsqueeze(0)?)?;
-            drops.push(before - right.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[])?);
-        }
-        Ok(drops)
+        ascent.climb(v, radius, steps, &samples, observe)
+    }
+
+    /// How far the accuracy on the samples `index`, `[1, m]`, falls at each row of `v`.
+    fn drops(&self, v: &Tensor, index: &Tensor) -> Result<Vec<f64>, MeasureError> {
+        let weights = self.weights(v)?;
+        let before = self.base.f_take(index)?.f_mean(Kind::Double)?.f_double_value(&[])?;
+        (0..v.size()[0])
+            .map(|start| {
+                let right = self.ascent.moved.correct(&weights.f_narrow(0, start, 1)?, index)?;
+                Ok(before - right.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[])?)
+            })
+            .collect()
     }
 
     /// The weights at v; magnitude-aware perturbations have ε more in the same direction.

@@ -101,7 +101,7 @@ fn the_network_with_two_parameters_has_its_hessian_by_hand() {
     close(trace.value, 2.0 * h, 4.0 * expected / (2.0 * h));
     // One vector sees λ = 2h or 0 only; of many, half.
     for moment in 1..=3 {
-        let found = evaluate(two_parameters(), &format!("hessian_density:probes=64,moment={moment}"));
+        let found = evaluate(two_parameters(), &format!("hessian_density:groups=64,moment={moment}"));
         let expected = 0.5 * (2.0 * h).powi(moment);
         close(found.value, expected, 0.5);
         assert!((found.value - expected).abs() < 4.0 * found.standard_error.unwrap());
@@ -220,6 +220,7 @@ fn the_radius_is_that_of_an_exhaustive_search() {
     }
     let found = evaluate(dataset(network, &inputs, &labels), "sharpness_flatness:starts=8");
     let alpha = number(&found, "alpha");
+    assert_eq!(found.standard_error, None);
     assert!(alpha > 0.93 * low && alpha < 1.15 * low, "{alpha} {low}");
     close(found.value, alpha.powi(-2), 1e-12);
 }
@@ -255,7 +256,7 @@ fn spectra_are_those_of_dense_hessians() {
         let trace = evaluate(doubles(at), "hessian_trace:tolerance=0.03");
         let exact = hessian.trace().double_value(&[]);
         assert!((trace.value - exact).abs() < 4.0 * trace.standard_error.unwrap(), "{} {exact}", trace.value);
-        let density = evaluate(doubles(at), "hessian_density:probes=24,steps=10");
+        let density = evaluate(doubles(at), "hessian_density:groups=24,steps=10");
         let exact = hessian.square().sum(Kind::Double).double_value(&[]) / size;
         assert!(
             (density.value - exact).abs() < 4.0 * density.standard_error.unwrap(),
@@ -336,4 +337,28 @@ fn what_is_moved_is_the_folded_network() {
     let layers = moved.network().architecture().nodes.iter();
     assert!(layers.clone().all(|node| node.layer.kind() != "BatchNormalization"));
     assert_eq!(moved.center().numel() as i64, moved.network().architecture().trainable_count().unwrap());
+}
+
+/// The first moment is linear in the Hessian: over few samples of many it is unbiased.
+#[test]
+fn spectra_of_few_samples_are_unbiased() {
+    let exact = {
+        let hessian = dense_hessian(&doubles(2));
+        hessian.trace().double_value(&[]) / hessian.size()[0] as f64
+    };
+    let found = evaluate(doubles(2), "hessian_density:moment=1,samples=8,groups=64,steps=2");
+    let error = found.standard_error.unwrap();
+    assert!((found.value - exact).abs() < 4.0 * error, "{} ± {error}, {exact}", found.value);
+    let top = evaluate(doubles(2), "hessian_max:samples=8");
+    assert!(top.standard_error.unwrap() > 0.0);
+}
+
+#[test]
+fn ascent_goes_on_until_nothing_is_gained() {
+    for (at, form) in [(0, "norm=l2"), (2, "norm=l2"), (2, "norm=l2,adaptive=yes")] {
+        let usual = evaluate(doubles(at), &format!("sharpness:{form},m=0"));
+        let long = evaluate(doubles(at), &format!("sharpness:{form},m=0,starts=8,steps=200,tolerance=0"));
+        assert!(usual.value > 0.97 * long.value, "{form}: {} {}", usual.value, long.value);
+        assert!(number(&usual, "points") < number(&long, "points"));
+    }
 }

@@ -15,7 +15,7 @@ fn standard_errors_are_the_spread_over_seeds() {
         (0, "average_sharpness"),
         (0, "minimum_sharpness"),
         (1, "relative_flatness"),
-        (2, "hessian_density:probes=12,steps=6"),
+        (2, "hessian_density:groups=12,steps=6"),
     ] {
         let resolved = registry.resolve(spec).unwrap();
         let (mut values, mut squares) = (Vec::new(), 0.0);
