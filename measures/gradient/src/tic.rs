@@ -36,7 +36,7 @@ const DAMPING: f64 = 1e-3;
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "tic",
     family: "gradient",
-    version: 2,
+    version: 1,
     title: "Takeuchi's information criterion, approximated: the noise of the gradients over the curvature of the loss.",
     formula: "tr C / tr F;  form=diagonal: Σ_j C_jj / (F_jj + λ),  λ = 10⁻³ tr F / P;  form=hessian_trace: tr C / tr H.  C = (1/m) Σᵢ gᵢ \
               gᵢᵀ,  gᵢ = ∇_w ℓᵢ,  F the Fisher information of the network's own predictions,  H = ∇²_w (1/m) Σᵢ ℓᵢ",
