@@ -1,8 +1,8 @@
 //! The learning coefficients of deep linear networks, estimated, beside their closed form.
 
 use pgdl_measure::{Generator, tch};
+use pgdl_measure_singular::Sampling;
 use pgdl_measure_singular::deep_linear::{DeepLinear, DeepLinearPotential};
-use pgdl_measure_singular::{MOST_R_HAT, Sampling};
 use pgdl_report::{Cell, Column, Curve, CurvePoint, Curves, Digits, Table};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "The local learning coefficient of deep linear networks, by the chains of `llc`, beside Aoyagi's closed form.",
     paper: "Lau, Furman, Wang, Murfet, Wei 2023, The Local Learning Coefficient; exact values: Aoyagi 2024, \
             Consideration on the Learning Efficiency of Multiple-Layered Neural Networks with Linear Units",
-    version: 1,
+    version: 2,
     quick: "five networks of up to 50 parameters, one draw of the true map each; a minute",
     full: "ten networks of up to 1,200 parameters, five draws of the true map each",
     data: &[],
@@ -184,9 +184,7 @@ fn estimate(run: &Run<'_>, network: &DeepLinear, samples: f64, key: &str) -> Res
     let (Some(r_hat), Some(effective)) = (posterior.r_hat(), posterior.effective_sample_size()) else {
         return Err(ExperimentError::failed("too few draws"));
     };
-    if r_hat > MOST_R_HAT {
-        return Err(ExperimentError::failed(format!("{key}: the chains have not met: R̂ {r_hat:.3}")));
-    }
+    posterior.check().map_err(|error| ExperimentError::failed(format!("{key}: {error}")))?;
     Ok(Found {
         value: found.value,
         standard_error: found.standard_error,
