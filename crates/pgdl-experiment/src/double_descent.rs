@@ -193,6 +193,10 @@ impl Experiment for DoubleDescent {
                 source: "Belkin et al. 2019, fig. 3 (there n = 4,000, C = 10)",
             };
             outcome = reported(outcome, &sweep, &about);
+            outcome = outcome.finding(
+                "As in the paper, a network below the threshold begins with the weights of the one before it, and one above it afresh: \
+                 between the two the way of training changes, too, and how steeply the risk falls there is in part due to that.",
+            );
             if run.quick() {
                 outcome = outcome.finding(
                     "Networks near the threshold have 6 to 8 hidden units here, and about 50 in the full setting. Where the train loss of \
