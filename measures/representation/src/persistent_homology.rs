@@ -31,13 +31,13 @@ enum Summary {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "persistent_homology",
     family: "representation",
-    version: 2,
+    version: 3,
     title: "Minus the mean persistence of the components, or holes, of the neurons' correlations.",
     formula: "−E (1/|D|) Σ over (b, d) ∈ D of (d − b),  D = off-diagonal points of the persistence diagram of the Vietoris–Rips filtration \
               of N neurons with dissimilarities 1 − |r|, in dimension 0 (b = 0, d = edges of the minimum spanning tree) or 1; \
               E = mean over draws of the neurons",
     shapes: "r: [N, N] Pearson correlations of the neurons' activations over m samples spread evenly over the sample; a neuron: \
-             one entry of the output of a layer with weights, its normalization and activation included; N = 300, or all: as many \
+             one entry of the output of a layer with weights, its normalization and activation included; N = 250, or all: as many \
              from each layer, but all of a layer that has fewer, and then more from the others",
     paper: "Ballester, Arnal Clemente, Casacuberta, Madadi, Corneanu, Escalera 2022, Predicting the Generalization Gap in Neural \
             Networks using Topological Data Analysis; Ballester, Casacuberta, Escalera 2023, Decorrelating Neurons using \
@@ -72,7 +72,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
         },
         ParameterInfo {
             name: "neurons",
-            kind: ParameterKind::Integer { default: 300, min: 4, max: 2000 },
+            kind: ParameterKind::Integer { default: 250, min: 4, max: 2000 },
             doc: "number N of neurons in one draw, at most",
         },
         ParameterInfo {
