@@ -28,15 +28,15 @@ pub static INFO: MeasureInfo = MeasureInfo {
     paper: "the post hoc form of a description length (MacKay 2003, Information Theory, Inference, and Learning Algorithms, chapter \
             28: weights are worth sending to the precision that the data ask for)",
     needs: &[Need::Labels],
-    cost: "17 m/n F at most, m = 1000, and for each k below the one that is found a batch of them or more",
+    cost: "2 m/n F, m = 1000, and for each k below the one that is found a batch of them or more",
     invariances: Invariances {
         layer_rescaling: Effect::Invariant,
         batch_norm_scale: Effect::Invariant,
         logit_scale: Effect::Invariant,
     },
     behaviour: "k runs over all whole numbers from 2 to 65,536, so that bits come in fractions, and networks that differ little do \
-                not tie. Accuracy rises with k, but for a few samples: a bisection says how far to look, and each smaller k is \
-                tried from 2 on, until as many samples are lost as decide it. A value half-way between two of the grid goes to \
+                not tie. Accuracy rises with k, but not with each: all are tried from 2 on, each until as many samples are lost as \
+                decide it. A value half-way between two of the grid goes to \
                 the one of even number. One large value of a tensor coarsens the grid of all others. Undefined where 16 bits are \
                 too few.",
     stochastic: false,
@@ -77,20 +77,10 @@ impl Measure for QuantizedBits {
         if !enough(MOST_LEVELS)? {
             return MeasureError::undefined(format!("{MOST_LEVELS} values for each tensor are too few"));
         }
-        // Few levels fail, many are enough.
-        let (mut few, mut many) = (1, MOST_LEVELS);
-        while many - few > 1 {
-            // Halving in bits first.
-            let middle = ((few as f64 * many as f64).sqrt() as i64).clamp(few + 1, many - 1);
-            if enough(middle)? { many = middle } else { few = middle }
+        let mut levels = 2;
+        while levels < MOST_LEVELS && !enough(levels)? {
+            levels += 1;
         }
-        // Of those below, some fewer may be enough by luck.
-        for levels in 2..many {
-            if enough(levels)? {
-                many = levels;
-                break;
-            }
-        }
-        Ok(Measured::value((many as f64).log2()).with_detail("levels", many as f64))
+        Ok(Measured::value((levels as f64).log2()).with_detail("levels", levels as f64))
     }
 }

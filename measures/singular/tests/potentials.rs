@@ -1,11 +1,19 @@
 //! The chains on potentials whose learning coefficients are known.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pgdl_measure::tch::{self, Device, Kind, Tensor};
 use pgdl_measure::{Generator, MeasureError};
 use pgdl_measure_singular::deep_linear::{DeepLinear, DeepLinearPotential};
 use pgdl_measure_singular::{Posterior, Potential, Sampling};
+
+/// The chains' noise is drawn by libtorch's one generator: tests that ran side by side would take each other's numbers, and
+/// others each time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn random(seed: &str) -> Generator {
     tch::set_num_threads(1);
@@ -60,6 +68,7 @@ fn near(posterior: &Posterior, expected: f64, share: f64) {
 
 #[test]
 fn a_quartic_has_a_quarter_for_each_direction() {
+    let _turn = turn();
     let sampling = Sampling {
         localization: Some(1.0),
         draws: Some(400),
@@ -77,6 +86,7 @@ fn a_quartic_has_a_quarter_for_each_direction() {
 
 #[test]
 fn a_crossing_of_two_lines_has_one_half_and_at_the_crossing_its_logarithm() {
+    let _turn = turn();
     let product = |w: &Tensor| w.square().prod_dim_int(1, false, Kind::Double);
     // On one of the lines: λ = 1/2, multiplicity 1.
     let sampling = Sampling {
@@ -165,6 +175,7 @@ impl Potential for Regression {
 
 #[test]
 fn a_regular_model_has_half_its_parameters_and_so_has_its_fluctuation() {
+    let _turn = turn();
     let (samples, parameters) = (2000, 8);
     let model = Regression::new(samples, parameters);
     let log_size = (samples as f64).ln();
@@ -199,6 +210,7 @@ fn deep_linear(rank: usize, input: usize, widths: &[usize], seed: &str) -> (f64,
 
 #[test]
 fn deep_linear_networks_have_their_coefficients() {
+    let _turn = turn();
     for (rank, input, widths) in [(1, 4, vec![3, 4]), (0, 3, vec![2, 3, 3])] {
         let (value, error, exact) = deep_linear(rank, input, &widths, "own cases");
         assert!(
@@ -210,6 +222,7 @@ fn deep_linear_networks_have_their_coefficients() {
 
 #[test]
 fn the_cases_of_the_reference_are_met() {
+    let _turn = turn();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/dln.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         eprintln!("not tested: there is no {}", path.display());
@@ -234,31 +247,34 @@ fn the_cases_of_the_reference_are_met() {
     }
 }
 
+const MANY_CHAINS: Sampling = Sampling {
+    chains: Some(256),
+    draws: Some(400),
+    batch: 64,
+    localization: Some(1.0),
+    step: None,
+    tolerance: 0.0,
+};
+
 /// One stiff direction, and 100 with as much curvature as the localization: λ̂ is 1/2 · 1000/1001 and 1/4 for each of the
 /// others. Steps are as small as the stiff one asks for: the others need thousands of them.
 #[test]
 fn what_only_the_localization_holds_spreads_before_the_first_draw() {
+    let _turn = turn();
     let loss = |w: &Tensor| {
         (w.square().sum_dim_intlist(1, false, Kind::Double) + w.select(1, 0).square() * 999.0) * 0.5
     };
-    let sampling = Sampling {
-        localization: Some(1.0),
-        draws: Some(400),
-        chains: Some(8),
-        tolerance: 0.0,
-        ..Sampling::default()
-    };
     let expected = 0.5 * 1000.0 / 1001.0 + 100.0 * 0.25;
-    let posterior = sampling.run(&Toy::new(101, loss), 1.0, &mut random("spread")).unwrap();
+    let posterior = MANY_CHAINS.run(&Toy::new(101, loss), 1.0, &mut random("spread")).unwrap();
     assert!(
         posterior.spread >= 1.5 && posterior.burn_in > 2000,
         "{} {}",
         posterior.spread,
         posterior.burn_in
     );
-    near(&posterior, expected, 0.1);
+    near(&posterior, expected, 0.05);
     // The same with steps so small that no budget is enough.
-    let small = Sampling { step: Some(1e-9), ..sampling };
+    let small = Sampling { step: Some(1e-9), ..MANY_CHAINS };
     match small.run(&Toy::new(101, loss), 1.0, &mut random("spread")) {
         Err(MeasureError::Undefined(reason)) => assert!(reason.contains("spread too slowly"), "{reason}"),
         _ => panic!("a value without a burn-in"),
@@ -298,17 +314,11 @@ impl Potential for Noisy {
 
 #[test]
 fn batches_grow_where_their_noise_keeps_the_steps_too_small() {
+    let _turn = turn();
     let signs = Tensor::arange(512, (Kind::Double, Device::Cpu)).remainder(2.0) * 2.0 - 1.0;
     let noisy = Noisy { centre: Tensor::zeros([41], (Kind::Double, Device::Cpu)), signs };
-    let sampling = Sampling {
-        localization: Some(1.0),
-        draws: Some(400),
-        chains: Some(8),
-        tolerance: 0.0,
-        ..Sampling::default()
-    };
-    let posterior = sampling.run(&noisy, 1.0, &mut random("noisy")).unwrap();
+    let posterior = MANY_CHAINS.run(&noisy, 1.0, &mut random("noisy")).unwrap();
     assert_eq!(posterior.batch, 512);
     assert!(posterior.spread >= 1.5 && posterior.step > 1e-4, "{} {}", posterior.spread, posterior.step);
-    near(&posterior, 0.5 * STEEP / (STEEP + 1.0) + 40.0 * 0.25, 0.15);
+    near(&posterior, 0.5 * STEEP / (STEEP + 1.0) + 40.0 * 0.25, 0.12);
 }
