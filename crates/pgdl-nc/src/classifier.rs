@@ -69,20 +69,32 @@ pub struct Seen {
     pub outputs: Tensor,
     /// Cross-entropy of each example: `[T, m + n]`.
     pub losses: Tensor,
-    /// Share of errors, training and test examples: `[T]` each.
-    pub errors: [Tensor; 2],
-    /// Mean cross-entropy, likewise.
-    pub mean_losses: [Tensor; 2],
+    /// 1 where the largest output is another class's, else 0: `[T, m + n]`.
+    pub errors: Tensor,
+    /// m.
+    pub train: i64,
 }
 
 impl Seen {
-    /// G: `[T]`.
+    /// G over all examples: `[T]`.
     pub fn gap(&self, gap: Gap) -> Result<Tensor> {
-        let [train, test] = match gap {
-            Gap::CrossEntropy => &self.mean_losses,
+        let each = self.each(gap);
+        let mean = |start, length| each.f_narrow(1, start, length)?.f_mean_dim(1, false, Kind::Float);
+        Ok(mean(self.train, each.size()[1] - self.train)?.f_sub(&mean(0, self.train)?)?)
+    }
+
+    /// G over some training examples and some test examples, by their columns: `[T]`.
+    pub fn gap_on(&self, gap: Gap, train: &Tensor, test: &Tensor) -> Result<Tensor> {
+        let each = self.each(gap);
+        let mean = |columns: &Tensor| each.f_index_select(1, columns)?.f_mean_dim(1, false, Kind::Float);
+        Ok(mean(test)?.f_sub(&mean(train)?)?)
+    }
+
+    fn each(&self, gap: Gap) -> &Tensor {
+        match gap {
+            Gap::CrossEntropy => &self.losses,
             Gap::Error => &self.errors,
-        };
-        Ok(test.f_sub(train)?)
+        }
     }
 }
 
@@ -237,17 +249,13 @@ impl Classifier {
             let inputs = tasks.inputs.f_view([tasks.len(), tasks.examples(), -1])?;
             let logits = shape.logits(self.activation, parameters, &inputs)?;
             let losses = cross_entropies(&logits, &tasks.labels)?;
-            let wrong = logits.f_argmax(-1, false)?.f_ne_tensor(&tasks.labels)?.f_to_kind(Kind::Float)?;
-            let parts = |each: &Tensor| -> Result<[Tensor; 2]> {
-                let mean = |start, length| each.f_narrow(1, start, length)?.f_mean_dim(1, false, Kind::Float);
-                Ok([mean(0, tasks.train)?, mean(tasks.train, tasks.examples() - tasks.train)?])
-            };
+            let errors = logits.f_argmax(-1, false)?.f_ne_tensor(&tasks.labels)?.f_to_kind(Kind::Float)?;
             let mut outputs = logits.f_softmax(-1, Kind::Float)?;
             if images.look == Look::Mirrored {
                 let mirrored = shape.logits(self.activation, parameters, &images.view.mirrored(&inputs)?)?;
                 outputs = Tensor::f_cat(&[outputs, mirrored.f_softmax(-1, Kind::Float)?], -1)?;
             }
-            Ok(Seen { step, errors: parts(&wrong)?, mean_losses: parts(&losses)?, outputs, losses })
+            Ok(Seen { step, outputs, losses, errors, train: tasks.train })
         })
     }
 }

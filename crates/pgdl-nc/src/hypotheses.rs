@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use crate::bank::Column;
 use crate::classifier::Classifier;
 use crate::error::{NcError, Result};
-use crate::images::{ImageTasks, Images, Pool};
+use crate::images::{ImageTasks, Images, Over, Pool};
 use crate::learner::{Learner, Regularizer};
 use crate::model::{Rows, Shape, Source};
 use crate::random::Draws;
@@ -103,6 +103,10 @@ impl Hypotheses {
                     let test = rows(tasks.examples() - tasks.train)?.f_add_scalar(tasks.train)?;
                     let of = |tensor: &Tensor, rows: &Tensor| tensor.f_index_select(1, rows);
                     let labels = of(&tasks.labels, &train)?;
+                    let gap = match images.over {
+                        Over::Examples => seen.gap(images.gap)?,
+                        Over::Rows => seen.gap_on(images.gap, &train, &test)?,
+                    };
                     moments.push((
                         seen.step,
                         Rows {
@@ -114,7 +118,7 @@ impl Hypotheses {
                             test_inputs: of(&tasks.positions, &test)?,
                             test_outputs: of(&seen.outputs, &test)?,
                         },
-                        seen.gap(images.gap)?,
+                        gap,
                     ));
                     Ok(())
                 })?;

@@ -47,6 +47,9 @@ pub struct Images {
     pub noise: [f64; 2],
     /// The loss whose gap the model learns.
     pub gap: Gap,
+    /// The examples that this gap is over.
+    #[serde(default, skip_serializing_if = "Over::is_examples")]
+    pub over: Over,
     /// What the model sees of a learner's outputs.
     #[serde(default, skip_serializing_if = "Look::is_plain")]
     pub look: Look,
@@ -91,6 +94,23 @@ pub enum Gap {
     CrossEntropy,
     /// Share of errors: the gap is training accuracy minus test accuracy.
     Error,
+}
+
+/// The examples that a gap is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// All of the task's, of which the model sees some rows: what those leave open it cannot know.
+    #[default]
+    Examples,
+    /// The rows that the model sees, as in the paper, where it sees all.
+    Rows,
+}
+
+impl Over {
+    fn is_examples(&self) -> bool {
+        *self == Self::Examples
+    }
 }
 
 /// What learners and model see of an image: so many channels, brought to a square of so many pixels by averaging.
