@@ -455,14 +455,27 @@ pub struct NetworkArguments {
     /// For nc: λ
     #[arg(long, default_value_t = 1.0, value_name = "NUMBER")]
     pub weight: f64,
-    /// For nc: positions in the data set's training half of the unlabelled inputs
+    /// For nc: positions of the unlabelled inputs, which the network should not be trained on
     #[arg(long, value_name = "RANGES", required_if_eq("regularizer", "nc"))]
     pub queries: Option<String>,
+    /// For nc: the half of the data set that these are positions in
+    #[arg(long, value_enum, value_name = "HALF", default_value_t = Half::Train)]
+    pub queries_from: Half,
     #[command(flatten)]
     pub device: DeviceArguments,
     /// Format of what is printed on standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// A half of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Half {
+    /// The training half
+    Train,
+    /// The test half: the inputs that the network is tested on, without their labels
+    Test,
 }
 
 /// What is added to the training loss.

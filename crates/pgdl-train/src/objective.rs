@@ -4,8 +4,8 @@ use pgdl_nc::images::Scale;
 use pgdl_nc::model::{Precision, Ready, Rows, Source};
 use pgdl_nc::{Checkpoint, NcError};
 use pgdl_network::{Mode, Network};
+use pgdl_zoo::Dataset;
 use pgdl_zoo::data_reference::DataReference;
-use pgdl_zoo::{Dataset, Split};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -215,7 +215,7 @@ fn queries(recipe: &Recipe, settings: &Complexity) -> Result<Dataset> {
     let Some(data) = &recipe.data else {
         return Err(TrainError::Recipe("regularizer `nc` takes [data], not [synthetic]".into()));
     };
-    let sample = (Split::Train, settings.queries.clone());
+    let sample = (settings.queries_from, settings.queries.clone());
     let (_, queries, _) =
         DataReference::new(&data.dataset, data.transform.clone(), sample, None, &mut |_| {})?;
     Ok(queries)
@@ -249,6 +249,7 @@ impl From<NcError> for TrainError {
 
 #[cfg(test)]
 mod tests {
+    use pgdl_zoo::Split;
     use tch::no_grad;
 
     use super::*;
@@ -381,6 +382,7 @@ mod tests {
             weight: 0.5,
             rise_epochs: 2.0,
             queries: pgdl_zoo::data_reference::Indices::new(0..1).unwrap(),
+            queries_from: Split::Train,
         };
         let query = Dataset::new(train.inputs.narrow(0, 5, 1), train.labels.narrow(0, 5, 1)).unwrap();
         let generator = ChaCha20Rng::seed_from_u64(recipe.seed_of(0, "regularizer").unwrap());

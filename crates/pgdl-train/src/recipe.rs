@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use pgdl_network::{Architecture, Initializer};
 use pgdl_zoo::data::Transform;
 use pgdl_zoo::data_reference::Indices;
-use pgdl_zoo::fetch;
+use pgdl_zoo::{Split, fetch};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -207,8 +207,20 @@ pub struct Complexity {
     /// Epochs over which λ rises from 0 on a line.
     #[serde(default = "default_rise")]
     pub rise_epochs: f64,
-    /// Positions in the data set's training half of the unlabelled inputs, X_te. Networks should not be trained on them.
+    /// Positions of the unlabelled inputs, X_te. Networks should not be trained on them.
     pub queries: Indices,
+    /// The half of the data set that these are positions in. With `test` networks are fitted to the very inputs that they
+    /// are tested on, though not to their labels: a result of it belongs beside others of that kind only.
+    #[serde(default = "training_half", skip_serializing_if = "is_training_half")]
+    pub queries_from: Split,
+}
+
+fn training_half() -> Split {
+    Split::Train
+}
+
+fn is_training_half(half: &Split) -> bool {
+    *half == Split::Train
 }
 
 fn default_weight() -> f64 {

@@ -10,7 +10,7 @@ use pgdl_train::{Recipe, TrainError};
 use pgdl_zoo::Split;
 use pgdl_zoo::data_reference::DataReference;
 
-use crate::arguments::{NetworkArguments, RegularizerName};
+use crate::arguments::{Half, NetworkArguments, RegularizerName};
 use crate::commands::{choose_device, data, print_table, wait_passively};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
@@ -100,6 +100,10 @@ fn recipe(arguments: &NetworkArguments) -> Result<Recipe, Failure> {
                 weight: arguments.weight,
                 rise_epochs: 1.0,
                 queries: arguments.queries.as_deref().unwrap_or_default().parse()?,
+                queries_from: match arguments.queries_from {
+                    Half::Train => Split::Train,
+                    Half::Test => Split::Test,
+                },
             });
             Some(Regularizer::Nc)
         }

@@ -1,16 +1,18 @@
 //! What the experiments on one data set have in common: a network that is trained with a regularizer, and the model of
 //! Neural Complexity that was meta-trained on the same training images.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pgdl_nc::{Checkpoint, Recipe as NcRecipe};
 use pgdl_train::Recipe;
 use pgdl_train::train::train;
+use pgdl_zoo::Split;
 use pgdl_zoo::data::Transform;
+use pgdl_zoo::data_reference::{DataReference, Indices};
 use serde::{Deserialize, Serialize};
 
-use crate::data;
-use crate::error::Result;
+use crate::error::{ExperimentError, Result};
 use crate::nc::model::meta_trained;
 use crate::run::Run;
 
@@ -18,25 +20,17 @@ use crate::run::Run;
 #[derive(Clone, Copy)]
 pub struct DataSet {
     pub name: &'static str,
-    /// Pixels in an image's height, and in its width.
-    side: u32,
     /// Mean and deviation of each channel's pixels, as shares of 255.
     mean: &'static [f64],
     std: &'static [f64],
     /// Images of the full setting: those that networks are trained on, those behind them that are queries, test images.
     full: [usize; 3],
-    /// Test accuracies in percent that the paper reports, in the order of [`Method::ALL`].
-    pub published: [f64; 5],
+    /// Test accuracies in percent that the paper reports, in the order of [`Method::ALL`], and NC's for both of its kinds.
+    published: [f64; 5],
 }
 
-const GREY: DataSet = DataSet {
-    name: "",
-    side: 28,
-    mean: &[0.0],
-    std: &[1.0],
-    full: [55_000, 5_000, 10_000],
-    published: [0.0; 5],
-};
+const GREY: DataSet =
+    DataSet { name: "", mean: &[0.0], std: &[1.0], full: [55_000, 5_000, 10_000], published: [0.0; 5] };
 
 pub const MNIST: DataSet = DataSet {
     name: "mnist",
@@ -58,7 +52,6 @@ pub const DATA_SETS: [DataSet; 5] = [
     },
     DataSet {
         name: "cifar10",
-        side: 32,
         mean: &[0.4914, 0.4822, 0.4465],
         std: &[0.2470, 0.2435, 0.2616],
         full: [45_000, 5_000, 10_000],
@@ -73,7 +66,6 @@ pub const DATA_SETS: [DataSet; 5] = [
     },
     DataSet {
         name: "svhn",
-        side: 32,
         mean: &[0.4377, 0.4438, 0.4728],
         std: &[0.1980, 0.2010, 0.1970],
         full: [68_000, 5_000, 26_000],
@@ -82,6 +74,12 @@ pub const DATA_SETS: [DataSet; 5] = [
 ];
 
 impl DataSet {
+    /// What the paper reports of a method, in percent.
+    pub fn published(&self, method: Method) -> f64 {
+        let place = Method::ALL.into_iter().position(|other| other == method).unwrap_or(0);
+        self.published[place.min(self.published.len() - 1)]
+    }
+
     fn channels(&self) -> usize {
         self.mean.len()
     }
@@ -113,11 +111,15 @@ pub enum Method {
     L2,
     LabelSmoothing,
     Mixup,
+    /// With NC, which asks about images of the training half that the network is not trained on.
     Nc,
+    /// With NC, which asks about the test images: the network sees them, but not their labels.
+    NcOnTestInputs,
 }
 
 impl Method {
-    pub const ALL: [Self; 5] = [Self::CrossEntropy, Self::L2, Self::LabelSmoothing, Self::Mixup, Self::Nc];
+    pub const ALL: [Self; 6] =
+        [Self::CrossEntropy, Self::L2, Self::LabelSmoothing, Self::Mixup, Self::Nc, Self::NcOnTestInputs];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -126,7 +128,12 @@ impl Method {
             Self::LabelSmoothing => "label_smoothing",
             Self::Mixup => "mixup",
             Self::Nc => "nc",
+            Self::NcOnTestInputs => "nc_on_test_inputs",
         }
+    }
+
+    pub fn with_nc(self) -> bool {
+        matches!(self, Self::Nc | Self::NcOnTestInputs)
     }
 }
 
@@ -140,17 +147,26 @@ pub struct Fitted {
 }
 
 /// Sizes of a setting.
-pub struct Sizes {
+struct Sizes {
     /// The first images of the training half, which networks are trained on.
-    pub train: usize,
+    train: usize,
     /// How many behind them are queries without labels.
-    pub queries: usize,
-    pub test: usize,
-    pub epochs: u32,
-    pub batch: usize,
+    queries: usize,
+    test: usize,
+    epochs: u32,
     /// Meta-steps.
-    pub meta_steps: u64,
+    meta_steps: u64,
 }
+
+impl Sizes {
+    /// Where the last tenth of the training images begins: no task of meta-training has those.
+    fn held_out(&self) -> usize {
+        self.train - self.train / 10
+    }
+}
+
+/// Images of a batch.
+const BATCH: usize = 100;
 
 /// Of each network there are so many.
 pub fn runs(run: &Run<'_>) -> usize {
@@ -160,20 +176,20 @@ pub fn runs(run: &Run<'_>) -> usize {
 fn sizes(run: &Run<'_>, data: DataSet) -> Sizes {
     let grey = data.channels() == 1;
     if run.quick() {
-        return Sizes { train: 4_000, queries: 1_000, test: 2_000, epochs: 5, batch: 100, meta_steps: 100 };
+        return Sizes { train: 4_000, queries: 1_000, test: 2_000, epochs: 5, meta_steps: 300 };
     }
     let [train, queries, test] = data.full;
-    Sizes { train, queries, test, epochs: if grey { 10 } else { 30 }, batch: 100, meta_steps: 6_000 }
+    Sizes { train, queries, test, epochs: if grey { 10 } else { 30 }, meta_steps: 6_000 }
 }
 
-/// The recipe of the model that is meta-trained on a data set's training images: the last tenth of them is held out.
+/// The recipe of the model that is meta-trained on a data set's training images but their last tenth, which is held out.
+///
+/// Tasks share their classes, so that the model can learn to tell by itself where a learner errs. It does so where the gap
+/// is that of the rows that it sees, and these are few.
 fn meta_recipe(run: &Run<'_>, data: DataSet, sizes: &Sizes) -> Result<NcRecipe> {
-    let held_out = sizes.train - sizes.train / 10;
-    let (most, test) = if run.quick() { (200, 128) } else { (2_000, 512) };
+    let held_out = sizes.held_out();
     let quick = run.quick();
     let channels = data.channels();
-    // The quick setting sees coloured images at half their size.
-    let size = if quick && channels > 1 { 16 } else { data.side };
     let filters = if channels == 1 { "[]" } else { "[16, 32]" };
     Ok(NcRecipe::parse(&format!(
         r#"
@@ -188,40 +204,40 @@ outputs = 10
 width = 64
 encoder_layers = 2
 heads = 4
-image = {{ size = {size}, channels = {channels}, filters = [8, 16] }}
+image = {{ size = 16, channels = {channels}, filters = [16, 32] }}
 value = {{ bilinear = true, constant = true, loss = true }}
 
 [images]
 datasets = ["{name}"]
 positions = "0-{last}"
 held_out = "{held_out}-{end}"
-view = {{ size = {size}, channels = {channels} }}
-train = [{least}, {most}]
+view = {{ size = 16, channels = {channels} }}
+train = [30, {most}]
 test = {test}
-rows = 64
+rows = 8
 gap = "cross_entropy"
+over = "rows"
 
 [classifier]
 filters = [{filters}]
-hidden = [[{hidden}]]
-lr = [0.02, 0.2]
-batch = 64
-steps = {steps}
-every = {every}
+hidden = [[64]]
+lr = [0.01, 0.05]
+batch = 32
+steps = 120
+every = 5
 
 [meta]
 steps = {meta_steps}
-batch = 32
+batch = 256
 lr = 0.001
-warmup = {warmup}
+warmup = 100
 decay = "cosine"
-parallel = {parallel}
-every = {episode}
-bank = 40000
+parallel = 16
+every = 10
+bank = 60000
 fill = {fill}
-lambda = 1.0
+lambda = 0.3
 lambda_steps = {rise}
-precision = "bfloat16"
 
 [watch]
 every = {watch}
@@ -229,23 +245,18 @@ tasks = {tasks}
 save = 250
 "#,
         name = data.name,
-        inputs = size * size * channels as u32,
+        inputs = 16 * 16 * channels,
         // The seed of recipes is a signed number of 64 bits.
         seed = run.seed("model") >> 1,
         last = held_out - 1,
         end = sizes.train - 1,
-        least = if quick { 64 } else { 500 },
-        hidden = if quick { 64 } else { 128 },
-        steps = if quick { 100 } else { 300 },
-        every = 20,
+        most = if quick { 200 } else { 1_000 },
+        test = if quick { 128 } else { 256 },
         meta_steps = sizes.meta_steps,
-        warmup = sizes.meta_steps / 20,
-        parallel = if quick { 4 } else { 8 },
-        episode = if quick { 20 } else { 10 },
-        fill = if quick { 80 } else { 2_400 },
+        fill = if quick { 800 } else { 4_000 },
         rise = sizes.meta_steps / 2,
-        watch = sizes.meta_steps / 6 + 1,
-        tasks = if quick { 8 } else { 32 },
+        watch = sizes.meta_steps / 6,
+        tasks = if quick { 16 } else { 64 },
     ))?)
 }
 
@@ -280,30 +291,103 @@ impl Model {
     }
 }
 
-/// Trains a network of this width, with the model of the file `model` where the method is NC; `index` tells runs
-/// apart.
-pub fn fit(
-    run: &Run<'_>,
-    data: DataSet,
-    method: Method,
-    model: &Path,
-    width: u32,
-    index: usize,
-) -> Result<Fitted> {
-    let sizes = sizes(run, data);
+/// A network to be trained.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub data: DataSet,
+    pub method: Method,
+    /// The model's file, for the methods with NC.
+    pub model: &'a Path,
+    /// λ, likewise.
+    pub weight: f64,
+    pub width: u32,
+    /// Tells runs apart.
+    pub index: usize,
+}
+
+/// Images: those that a network is trained on, that it is tested on, that NC asks about.
+struct Images {
+    train: Range<usize>,
+    test: (Split, Range<usize>),
+    queries: (Split, Range<usize>),
+}
+
+impl Images {
+    /// The setting's.
+    fn of(sizes: &Sizes, method: Method) -> Self {
+        let test = (Split::Test, 0..sizes.test);
+        let queries = match method {
+            Method::NcOnTestInputs => test.clone(),
+            _ => (Split::Train, sizes.train..sizes.train + sizes.queries),
+        };
+        Self { train: 0..sizes.train, test, queries }
+    }
+
+    /// Training images alone, those that are held out from meta-training in place of both queries and test images.
+    fn for_validation(sizes: &Sizes, method: Method) -> Self {
+        let (start, middle) = (sizes.held_out(), sizes.held_out().midpoint(sizes.train));
+        let test = (Split::Train, middle..sizes.train);
+        let queries = match method {
+            Method::NcOnTestInputs => test.clone(),
+            _ => (Split::Train, start..middle),
+        };
+        Self { train: 0..start, test, queries }
+    }
+}
+
+/// NC's weights λ that are tried.
+pub const WEIGHTS: [f64; 4] = [0.03, 0.1, 0.3, 1.0];
+
+/// Accuracies with each of [`WEIGHTS`] on training images that meta-training did not see, one run each.
+pub fn validated(run: &mut Run<'_>, case: Case<'_>) -> Result<[f64; WEIGHTS.len()]> {
+    let Case { data, method, width, .. } = case;
+    let mut accuracies = [0.0; WEIGHTS.len()];
+    for (accuracy, weight) in accuracies.iter_mut().zip(WEIGHTS) {
+        let key = format!("dataset={} method={} width={width} weight={weight}", data.name, method.name());
+        *accuracy = run.cell(&key, |run| {
+            let images = Images::for_validation(&sizes(run, data), method);
+            Ok(fit_on(run, &Case { weight, ..case }, &images)?.test_accuracy)
+        })?;
+    }
+    Ok(accuracies)
+}
+
+/// The weight of the best accuracy; of equal ones the smallest.
+pub fn best_weight(accuracies: [f64; WEIGHTS.len()]) -> f64 {
+    let better = |best: (f64, f64), next: (f64, f64)| if next.0 > best.0 { next } else { best };
+    accuracies.into_iter().zip(WEIGHTS).fold((f64::NEG_INFINITY, 0.0), better).1
+}
+
+/// Trains a network.
+pub fn fit(run: &Run<'_>, case: Case<'_>) -> Result<Fitted> {
+    fit_on(run, &case, &Images::of(&sizes(run, case.data), case.method))
+}
+
+fn fit_on(run: &Run<'_>, case: &Case<'_>, images: &Images) -> Result<Fitted> {
+    let Case { data, method, model, weight, width, index } = *case;
     let transform = Transform { mean: data.mean.to_vec(), std: data.std.to_vec(), ..Transform::default() };
-    let (sample, test) = data::first_of(data.name, transform, sizes.train, sizes.test)?;
+    let part = |(half, range): (Split, Range<usize>)| -> Result<_> { Ok((half, Indices::new(range)?)) };
+    let (_, sample, test) = DataReference::new(
+        data.name,
+        transform,
+        part((Split::Train, images.train.clone()))?,
+        Some(part(images.test.clone())?),
+        &mut |_| {},
+    )?;
+    let test = test.ok_or_else(|| ExperimentError::failed(format!("{} has no test sample", data.name)))?;
     let regularizer = match method {
         Method::CrossEntropy | Method::L2 => String::new(),
         Method::LabelSmoothing => "regularizer = \"label_smoothing\"".to_owned(),
         Method::Mixup => "regularizer = \"mixup\"".to_owned(),
-        Method::Nc => {
+        Method::Nc | Method::NcOnTestInputs => {
+            let (half, positions) = &images.queries;
             // Debug writes the quotes and escapes of a TOML string, too.
             format!(
-                "regularizer = \"nc\"\n[training.nc]\ncheckpoint = {:?}\nqueries = \"{}-{}\"",
+                "regularizer = \"nc\"\n[training.nc]\ncheckpoint = {:?}\nweight = {weight}\nqueries = \"{}-{}\"\n\
+                 queries_from = \"{half}\"",
                 model.to_string_lossy(),
-                sizes.train,
-                sizes.train + sizes.queries - 1
+                positions.start,
+                positions.end - 1
             )
         }
     };
@@ -335,7 +419,7 @@ values = [{decay:?}]
 
 [[axis]]
 name = "bs"
-values = [{batch}]
+values = [{BATCH}]
 
 [training]
 optimizer = "sgd"
@@ -352,13 +436,12 @@ max_epochs = {epochs}
         depth = if data.channels() == 1 { "depth = 1" } else { "" },
         compute = if data.channels() == 1 { "bfloat16" } else { "float32" },
         dataset = data.name,
-        last = sizes.train - 1,
-        last_test = sizes.test - 1,
+        last = images.train.end - 1,
+        last_test = test.len() - 1,
         mean = data.mean,
         std = data.std,
         decay = if method == Method::L2 { 5e-4 } else { 0.0 },
-        batch = sizes.batch,
-        epochs = sizes.epochs,
+        epochs = sizes(run, data).epochs,
     ))?;
     let trained = train(&recipe, 0, &sample, &test, run.device(), &mut |_| Ok(()))?;
     Ok(Fitted {

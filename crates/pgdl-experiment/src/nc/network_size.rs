@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::estimate::{cell, mean_of};
 use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::PAPER;
-use crate::nc::classifiers::{self, Fitted, MNIST, Method, Model};
+use crate::nc::classifiers::{self, Case, Fitted, MNIST, Method, Model, WEIGHTS};
 use crate::outcome::Outcome;
 use crate::run::Run;
 
@@ -21,9 +21,9 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "On MNIST, a perceptron with 500 hidden units and Neural Complexity as its regularizer, beside perceptrons of two and \
             four times the width without it.",
     paper: PAPER,
-    version: 2,
-    quick: "4,000 training images, 5 epochs, 2 runs, learners of 64 units; minutes",
-    full: "55,000 training images, 10 epochs, 5 runs, learners of 128 units; hours",
+    version: 3,
+    quick: "4,000 training images, 5 epochs, 2 runs, 300 meta-steps; minutes",
+    full: "55,000 training images, 10 epochs, 5 runs, 6,000 meta-steps; an hour",
     data: &["mnist"],
     options: &[OptionInfo {
         name: "checkpoint",
@@ -44,13 +44,17 @@ impl Experiment for NcNetworkSize {
             (Method::CrossEntropy, WIDTH),
             (Method::CrossEntropy, 2 * WIDTH),
             (Method::CrossEntropy, 4 * WIDTH),
-            (Method::Nc, WIDTH),
+            (Method::NcOnTestInputs, WIDTH),
         ];
-        run.expect(cases.len() * runs);
+        run.expect(cases.len() * runs + WEIGHTS.len());
         let model = match run.option::<PathBuf>("checkpoint")? {
             Some(path) => Model::read(run, path)?,
             None => Model::trained(run, MNIST)?,
         };
+        let mut outcome = Outcome::default();
+        if let Some(words) = model.in_words(MNIST) {
+            outcome = outcome.finding(words);
+        }
         let percent = |key: &str, title: &str| {
             Column::new(key, title).digits(Digits::Fixed { decimals: 2, scale: 100.0 }).with_interval()
         };
@@ -62,16 +66,23 @@ impl Experiment for NcNetworkSize {
         ]);
         let (mut plain, mut regularized, mut means) = (Vec::new(), Vec::new(), Vec::new());
         for (method, width) in cases {
+            let mut case = Case { data: MNIST, method, model: &model.path, weight: 0.0, width, index: 0 };
+            if method.with_nc() {
+                case.weight = classifiers::best_weight(classifiers::validated(run, case)?);
+                outcome = outcome.finding(format!(
+                    "λ is {}, that of the best accuracy on training images that meta-training did not see. NC asks about the \
+                     test images, without their labels.",
+                    case.weight
+                ));
+            }
             let mut fits: Vec<Fitted> = Vec::new();
             for index in 0..runs {
                 let key = format!("method={} width={width} run={index}", method.name());
-                fits.push(
-                    run.cell(&key, |run| classifiers::fit(run, MNIST, method, &model.path, width, index))?,
-                );
+                fits.push(run.cell(&key, |run| classifiers::fit(run, Case { index, ..case }))?);
             }
             let accuracy = mean_of(&fits, |fit| fit.test_accuracy);
             means.extend(accuracy.map(|accuracy| accuracy.value));
-            let points = if method == Method::Nc { &mut regularized } else { &mut plain };
+            let points = if method.with_nc() { &mut regularized } else { &mut plain };
             points.extend(fits.iter().map(|fit| (f64::from(width), 100.0 * fit.test_accuracy)));
             table.push(vec![
                 Cell::count(width as usize),
@@ -90,10 +101,6 @@ impl Experiment for NcNetworkSize {
             ],
             ..Curves::default()
         };
-        let mut outcome = Outcome::default();
-        if let Some(words) = model.in_words(MNIST) {
-            outcome = outcome.finding(words);
-        }
         if let [_, _, widest, with] = means[..] {
             outcome = outcome.finding(format!(
                 "With NC, {WIDTH} units reach {:.2} % of the test images; {} units without it reach {:.2} %. The paper reports \
