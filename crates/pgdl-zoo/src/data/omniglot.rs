@@ -122,7 +122,7 @@ mod tests {
 
     /// Whether drawing `drawing` has ink in this row and column.
     fn ink(drawing: usize, row: usize, column: usize) -> bool {
-        (row * 3 + column * 5 + drawing * 11) % 16 == 0 || (row, column) == (drawing, SIDE - 1)
+        (row * 3 + column * 5 + drawing * 11).is_multiple_of(16) || (row, column) == (drawing, SIDE - 1)
     }
 
     fn encoded(width: usize, colour: ColorType, depth: BitDepth, rows: &[u8]) -> Vec<u8> {
