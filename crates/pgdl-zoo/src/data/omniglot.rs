@@ -236,7 +236,7 @@ mod tests {
         vast[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         refused(vec![("A/a/1.png", vast)], "A/a/1.png");
         // What unpacks to far more than a drawing is not unpacked.
-        refused(vec![("A/a/1.png", vec![0; 64 << 20])], "larger than a drawing can be");
+        refused(vec![("A/a/1.png", vec![0; 1 << 20])], "larger than a drawing can be");
         let names: Vec<String> = (0..257).map(|character| format!("A/{character:03}/1.png")).collect();
         refused(names.iter().map(|name| (name.as_str(), drawn(0))).collect(), "A/256/1.png: more than 256");
         refused(vec![("../../A/a/1.png", b"out".to_vec())], "no PNG image");
