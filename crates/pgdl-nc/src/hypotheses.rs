@@ -59,8 +59,8 @@ impl Hypotheses {
             Form::Classification => {
                 let (images, classifier) = recipe.classification()?;
                 let pools = [
-                    Pool::load(images, &images.positions, device, progress)?,
-                    Pool::load(images, &images.held_out, device, progress)?,
+                    Pool::load(images, &images.datasets, &images.positions, device, progress)?,
+                    Pool::load(images, images.held_out_datasets(), &images.held_out, device, progress)?,
                 ];
                 Kinds::Images { images: Box::new(images.clone()), classifier: classifier.clone(), pools }
             }

@@ -1,5 +1,7 @@
 //! Tasks on images: classify, from a few examples.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use pgdl_zoo::data::Transform;
 use pgdl_zoo::data_reference::{DataReference, Indices};
 use pgdl_zoo::fetch::Progress;
@@ -21,14 +23,21 @@ pub struct Images {
     pub datasets: Vec<String>,
     /// Positions in their training halves that the tasks of meta-training are made of.
     pub positions: Indices,
-    /// Those that held-out tasks are made of.
+    /// Names of the data sets of held-out tasks, where they are others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_out_datasets: Vec<String>,
+    /// Positions that held-out tasks are made of.
     pub held_out: Indices,
     /// What learners and model see of an image.
     #[serde(default)]
     pub view: View,
-    /// Classes.
+    /// Classes of a task.
     #[serde(default = "default_classes")]
     pub classes: i64,
+    /// Whether each task draws its classes among those of its data set, which may have any number of them, and numbers them
+    /// anew. Its examples are of these alone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub draw_classes: bool,
     /// Examples to learn from, least and most: the tasks of an episode have one number of them, drawn uniformly on a
     /// logarithmic scale.
     pub train: [i64; 2],
@@ -84,6 +93,10 @@ impl Look {
 
 fn default_classes() -> i64 {
     10
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A loss, and with it a gap G = L − L̂.
@@ -201,8 +214,10 @@ impl View {
 
 impl Images {
     pub(crate) fn check(&self) -> Result<()> {
-        if self.datasets.is_empty() || self.datasets.len() > 64 {
-            return Err(NcError::value("images.datasets", self.datasets.len(), "between 1 and 64 names"));
+        for (key, names) in [("datasets", &self.datasets), ("held_out_datasets", self.held_out_datasets())] {
+            if names.is_empty() || names.len() > 64 {
+                return Err(NcError::value(format!("images.{key}"), names.len(), "between 1 and 64 names"));
+            }
         }
         let counts = [
             ("view.size", self.view.size, 1024),
@@ -239,18 +254,30 @@ impl Images {
                 return Err(NcError::value(format!("images.{key}"), indices, allowed));
             }
         }
-        let trained: std::collections::HashSet<usize> = self.positions.iter().collect();
-        if let Some(shared) = self.held_out.iter().find(|position| trained.contains(position)) {
-            return Err(NcError::value("images.held_out", shared, "positions that images.positions has not"));
+        if self.held_out_datasets().iter().any(|name| self.datasets.contains(name)) {
+            let trained: HashSet<usize> = self.positions.iter().collect();
+            if let Some(shared) = self.held_out.iter().find(|position| trained.contains(position)) {
+                let allowed = "positions that images.positions has not";
+                return Err(NcError::value("images.held_out", shared, allowed));
+            }
         }
         Ok(())
     }
 
+    /// Names of the data sets of held-out tasks.
+    pub fn held_out_datasets(&self) -> &Vec<String> {
+        if self.held_out_datasets.is_empty() { &self.datasets } else { &self.held_out_datasets }
+    }
+
     /// What a model of these tasks was trained on, in words.
     pub(crate) fn in_words(&self) -> String {
+        let drawn = match self.draw_classes {
+            true => format!(" of {} classes drawn for each", self.classes),
+            false => String::new(),
+        };
         format!(
-            "tasks of {} to {} images of {} (positions {} of the training half), seen as {} × {} pixels of {} channels; no \
-             stored network",
+            "tasks of {} to {} images of {} (positions {} of the training half){drawn}, seen as {} × {} pixels of {} channels; \
+             no stored network",
             self.train[0],
             self.train[1],
             self.datasets.join(", "),
@@ -267,22 +294,41 @@ impl Images {
 pub struct Pool {
     /// `[N, numbers]`.
     inputs: Tensor,
+    /// Of each data set.
+    sets: Vec<Set>,
+}
+
+/// A data set's images in a pool.
+#[derive(Debug)]
+struct Set {
+    /// The place in the pool of its first image.
+    start: usize,
     /// The class of each.
     labels: Vec<i64>,
-    /// Per data set where its images begin and end.
-    sets: Vec<std::ops::Range<usize>>,
+    /// The classes that there are.
+    classes: Vec<i64>,
+}
+
+/// An image of a task.
+#[derive(Debug, Clone, Copy)]
+struct Example {
+    /// Its place in the pool.
+    place: usize,
+    /// Its class in the task.
+    class: i64,
 }
 
 impl Pool {
-    /// Loads the images at these positions of the recipe's data sets, which are fetched when they are missing.
+    /// Loads the images at these positions of data sets, which are fetched when they are missing.
     pub fn load(
         images: &Images,
+        datasets: &[String],
         positions: &Indices,
         device: Device,
         progress: Progress<'_>,
     ) -> Result<Self> {
         let mut sets = Vec::new();
-        for name in &images.datasets {
+        for name in datasets {
             let sample = (Split::Train, positions.clone());
             let (_, data, _) = DataReference::new(name, Transform::default(), sample, None, progress)?;
             sets.push(data);
@@ -293,23 +339,16 @@ impl Pool {
     /// A pool of these data, one set each.
     ///
     /// # Errors
-    /// When data have more classes than the recipe says, or too few images of one for a task.
-    pub fn new(images: &Images, sets: &[Dataset], device: Device) -> Result<Self> {
-        let (mut inputs, mut labels, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
-        for data in sets {
-            let classes: Vec<i64> = Vec::try_from(&data.labels)?;
-            if let Some(label) = classes.iter().find(|label| **label >= images.classes) {
-                return Err(NcError::value(
-                    "a label",
-                    label,
-                    format!("below {} (images.classes)", images.classes),
-                ));
-            }
+    /// When data have more classes than the recipe says, or, where tasks draw theirs, too few or too small ones.
+    pub fn new(images: &Images, data: &[Dataset], device: Device) -> Result<Self> {
+        let (mut inputs, mut sets, mut start) = (Vec::new(), Vec::new(), 0);
+        for data in data {
+            let set = Set::new(images, start, Vec::try_from(&data.labels)?)?;
             inputs.push(images.view.of(&data.inputs, &Scale::of(&data.inputs)?)?);
-            ranges.push(labels.len()..labels.len() + classes.len());
-            labels.extend(classes);
+            start += set.labels.len();
+            sets.push(set);
         }
-        Ok(Self { inputs: Tensor::f_cat(&inputs, 0)?.f_to_device(device)?, labels, sets: ranges })
+        Ok(Self { inputs: Tensor::f_cat(&inputs, 0)?.f_to_device(device)?, sets })
     }
 
     /// The images: `[N, numbers]`.
@@ -325,20 +364,19 @@ impl Pool {
         let train = if images.balanced { train / images.classes * images.classes } else { train };
         let (mut positions, mut labels) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let set = self.sets[draws.places(1, self.sets.len())[0]].clone();
-            let mut order: Vec<usize> =
-                draws.distinct(set.len(), set.len()).into_iter().map(|place| set.start + place).collect();
+            let set = &self.sets[draws.places(1, self.sets.len())[0]];
+            let mut order = set.shuffled(images, draws);
             if images.balanced {
-                order = self.balanced_first(order, train as usize, images.classes)?;
+                order = balanced_first(order, train as usize, images.classes)?;
             }
             order.truncate((train + images.test) as usize);
             let noisy = draws.fraction() < images.noisy;
             let share = images.noise[0] + (images.noise[1] - images.noise[0]) * draws.fraction();
-            for (row, position) in order.into_iter().enumerate() {
+            for (row, Example { place, class }) in order.into_iter().enumerate() {
                 let anew = (draws.fraction(), draws.places(1, images.classes as usize)[0] as i64);
                 let changed = noisy && row < train as usize && anew.0 < share;
-                labels.push(if changed { anew.1 } else { self.labels[position] });
-                positions.push(position as i64);
+                labels.push(if changed { anew.1 } else { class });
+                positions.push(place as i64);
             }
         }
         let device = self.inputs.device();
@@ -349,28 +387,76 @@ impl Pool {
         let inputs = self.inputs.f_index_select(0, &positions.f_reshape([-1])?)?;
         Ok(ImageTasks { inputs, positions, labels, train, classes: images.classes })
     }
+}
 
-    /// The order changed so that the first `train` have the same number of each class.
-    fn balanced_first(&self, order: Vec<usize>, train: usize, classes: i64) -> Result<Vec<usize>> {
-        let each = train / classes as usize;
-        let mut taken = vec![0; classes as usize];
-        let (mut first, mut rest) = (Vec::new(), Vec::new());
-        for position in order {
-            let class = self.labels[position] as usize;
-            if taken[class] < each {
-                taken[class] += 1;
-                first.push(position);
-            } else {
-                rest.push(position);
+impl Set {
+    /// # Errors
+    /// As of [`Pool::new`].
+    fn new(images: &Images, start: usize, labels: Vec<i64>) -> Result<Self> {
+        let mut sizes: BTreeMap<i64, usize> = BTreeMap::new();
+        for label in &labels {
+            *sizes.entry(*label).or_default() += 1;
+        }
+        let classes: Vec<i64> = sizes.keys().copied().collect();
+        if images.draw_classes {
+            let mut sizes: Vec<usize> = sizes.into_values().collect();
+            sizes.sort_unstable();
+            let Some(smallest) = sizes.get(..images.classes as usize) else {
+                let allowed = format!("at most {}, those of a data set at the positions", classes.len());
+                return Err(NcError::value("images.classes", images.classes, allowed));
+            };
+            let (least, examples) = (smallest.iter().sum::<usize>(), images.train[1] + images.test);
+            if examples as usize > least {
+                let allowed = format!("at most {least}, as many images as any such classes have");
+                return Err(NcError::value("images.train[1] + images.test", examples, allowed));
             }
+        } else if let Some(label) = classes.last().filter(|label| **label >= images.classes) {
+            let allowed = format!("below {} (images.classes)", images.classes);
+            return Err(NcError::value("a label", label, allowed));
         }
-        if first.len() < train {
-            let reason = format!("a data set has a class of fewer than {each} images among the positions");
-            return Err(NcError::value("images.train", train, reason));
-        }
-        first.extend(rest);
-        Ok(first)
+        Ok(Self { start, labels, classes })
     }
+
+    /// The images that a task may have, in random order.
+    fn shuffled(&self, images: &Images, draws: &mut Draws) -> Vec<Example> {
+        let examples: Vec<Example> = if images.draw_classes {
+            let drawn = draws.distinct(images.classes as usize, self.classes.len());
+            let anew: HashMap<i64, i64> =
+                drawn.into_iter().zip(0..).map(|(place, class)| (self.classes[place], class)).collect();
+            let of_class = |(at, label)| {
+                let class = *anew.get(label)?;
+                Some(Example { place: self.start + at, class })
+            };
+            self.labels.iter().enumerate().filter_map(of_class).collect()
+        } else {
+            let example = |(at, class): (usize, &i64)| Example { place: self.start + at, class: *class };
+            self.labels.iter().enumerate().map(example).collect()
+        };
+        let order = draws.distinct(examples.len(), examples.len());
+        order.into_iter().map(|at| examples[at]).collect()
+    }
+}
+
+/// The order changed so that the first `train` have the same number of each class.
+fn balanced_first(order: Vec<Example>, train: usize, classes: i64) -> Result<Vec<Example>> {
+    let each = train / classes as usize;
+    let mut taken = vec![0; classes as usize];
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for example in order {
+        let taken = &mut taken[example.class as usize];
+        if *taken < each {
+            *taken += 1;
+            first.push(example);
+        } else {
+            rest.push(example);
+        }
+    }
+    if first.len() < train {
+        let reason = format!("a data set has a class of fewer than {each} images among the positions");
+        return Err(NcError::value("images.train", train, reason));
+    }
+    first.extend(rest);
+    Ok(first)
 }
 
 /// T tasks on images, of m training and n test examples each.

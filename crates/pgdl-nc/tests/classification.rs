@@ -503,6 +503,87 @@ fn a_view_is_scaled_and_averaged() {
     assert!(view.of(&Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)), &Scale::of(&two).unwrap()).is_err());
 }
 
+/// Tasks of 3 classes drawn among 7, which have the numbers 5 to 11 and 6 images each, in a pool with another set before
+/// them.
+#[test]
+fn tasks_draw_their_classes_and_number_them_anew() {
+    let text = RECIPE
+        .replace("classes = 3", "classes = 3\n    draw_classes = true\n    balanced = true")
+        .replace("train = [8, 32]", "train = [3, 3]")
+        .replace("test = 32", "test = 15")
+        .replace("rows = 8", "rows = 3")
+        .replace("noisy = 0.5", "noisy = 0.0");
+    let recipe = Recipe::parse(&text).unwrap();
+    let images = recipe.classification().unwrap().0;
+    let set = |classes: std::ops::Range<i64>, of_each: i64| {
+        let labels = (Tensor::arange((classes.end - classes.start) * of_each, (Kind::Int64, Device::Cpu))
+            * 3)
+        .remainder(classes.end - classes.start)
+            + classes.start;
+        let inputs = labels.to_kind(Kind::Float).view([-1, 1, 1, 1]).repeat([1, 4, 4, 1]);
+        Dataset::new(inputs, labels).unwrap()
+    };
+    let sets = [set(0..4, 6), set(5..12, 6)];
+    let truth: Vec<i64> = sets.iter().flat_map(|data| Vec::<i64>::try_from(&data.labels).unwrap()).collect();
+    let pool = Pool::new(images, &sets, Device::Cpu).unwrap();
+    let mut chosen = std::collections::BTreeSet::new();
+    for round in 0..40 {
+        let tasks = pool.draw(images, 5, &mut Draws::new(round, "tasks", 0)).unwrap();
+        assert_eq!((tasks.train, tasks.examples(), tasks.classes), (3, 18, 3));
+        for task in 0..5 {
+            let positions = Vec::<i64>::try_from(tasks.positions.get(task)).unwrap();
+            let labels = Vec::<i64>::try_from(tasks.labels.get(task)).unwrap();
+            let mut trained = labels[..3].to_vec();
+            trained.sort();
+            assert_eq!(trained, [0, 1, 2]);
+            // Each new number stands for one class, and all 18 images of the three classes are in the task.
+            let pairs: std::collections::BTreeSet<(i64, i64)> = labels
+                .iter()
+                .zip(&positions)
+                .map(|(label, place)| (*label, truth[*place as usize]))
+                .collect();
+            assert_eq!(pairs.len(), 3, "{pairs:?}");
+            let places: std::collections::BTreeSet<i64> = positions.iter().copied().collect();
+            assert_eq!(places.len(), 18);
+            chosen.extend(pairs);
+        }
+    }
+    // Every class of both sets comes under every number.
+    assert_eq!(chosen.len(), 3 * 11);
+
+    let refused = |sets: &[Dataset], word: &str| {
+        let error = Pool::new(images, sets, Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refused(&[set(0..2, 20)], "images.classes is 3, but must be at most 2");
+    refused(&[set(0..8, 5)], "images.train[1] + images.test is 18, but must be at most 15");
+    let fixed = Images { draw_classes: false, ..images.clone() };
+    assert!(Pool::new(&fixed, &sets[1..], Device::Cpu).unwrap_err().to_string().contains("a label is 11"));
+}
+
+#[test]
+fn held_out_tasks_may_be_of_other_data_sets() {
+    let other = |name: &str| {
+        RECIPE.replace(
+            "held_out = \"200-399\"",
+            &format!("held_out = \"0-199\"\n    held_out_datasets = {name}"),
+        )
+    };
+    let recipe = Recipe::parse(&other("[\"kmnist\"]")).unwrap();
+    let images = recipe.classification().unwrap().0;
+    assert_eq!((&images.datasets[0][..], &images.held_out_datasets()[0][..]), ("mnist", "kmnist"));
+    let error = Recipe::parse(&other("[\"kmnist\", \"mnist\"]")).unwrap_err().to_string();
+    assert!(error.contains("images.held_out is 0"), "{error}");
+    // Recipes that say nothing of it are what they were.
+    let plain = recipe_text(&self::recipe());
+    assert!(!plain.contains("held_out_datasets") && !plain.contains("draw_classes"), "{plain}");
+    assert!(recipe_text(&recipe).contains("held_out_datasets"));
+}
+
+fn recipe_text(recipe: &Recipe) -> String {
+    serde_json::to_string(recipe).unwrap()
+}
+
 #[test]
 fn recipes_with_what_cannot_be_are_refused() {
     let refused = |from: &str, to: &str, word: &str| {

@@ -263,3 +263,46 @@ fn a_bomb_in_an_archive_is_not_unpacked() {
     assert!(message.contains("larger than it can be"), "{message}");
     assert_memory(&path);
 }
+
+/// An archive of the first of Omniglot's drawings, damaged; with a drawing whose header claims 2³⁰ pixels a side, under a right
+/// checksum; with one that unpacks to 200 MB.
+#[test]
+fn drawings() {
+    use pgdl_zoo::data::omniglot;
+    use std::io::{Read as _, Write};
+    let Some(folder) = reference("omniglot") else { return };
+    let source = fs::File::open(folder.join("images_background_small1.zip")).unwrap();
+    let mut source = zip::ZipArchive::new(source).unwrap();
+    let names: Vec<String> =
+        source.file_names().filter(|name| name.ends_with(".png")).map(str::to_owned).collect();
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("few.zip");
+    let options = zip::write::SimpleFileOptions::default();
+    let mut few = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    for name in &names[..40] {
+        few.raw_copy_file(source.by_name(name).unwrap()).unwrap();
+    }
+    few.finish().unwrap();
+    damage(&path, 9, 300, &|path| omniglot::read(path).map(drop));
+
+    let mut drawing = Vec::new();
+    source.by_name(&names[0]).unwrap().read_to_end(&mut drawing).unwrap();
+    drawing[16..24].copy_from_slice(&[0x40, 0, 0, 0, 0x40, 0, 0, 0]);
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&drawing[12..29]);
+    drawing[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
+    let zeros = vec![0; 1 << 20];
+    for (bytes, times, reason) in
+        [(drawing, 1, "limits are exceeded"), (zeros, 200, "larger than a drawing can be")]
+    {
+        let mut hostile = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+        hostile.start_file("set/A/character01/1.png", options).unwrap();
+        for _ in 0..times {
+            hostile.write_all(&bytes).unwrap();
+        }
+        hostile.finish().unwrap();
+        let message = omniglot::read(&path).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+    assert_memory(&path);
+}

@@ -1,8 +1,11 @@
 //! Data files that others wrote: the competition's sample task and NumPy archives.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use pgdl_zoo::Split;
 use pgdl_zoo::data::{npy, shards};
+use pgdl_zoo::fetch::{ensure_in, named};
 use tch::Kind;
 
 /// A path in the reference data, at `$PGDL_REFERENCE` or beside the repository; nothing, and a note, when absent.
@@ -66,4 +69,38 @@ fn archives_that_numpy_wrote_are_read() {
     assert_eq!(probabilities.size(), [16, 10]);
     let sums = probabilities.sum_dim_intlist(1, false, Kind::Double);
     assert!(f64::try_from((sums - 1.0).abs().max()).unwrap() < 1e-6);
+}
+
+#[test]
+fn omniglots_small_sets_are_read() {
+    let Some(folder) = reference("omniglot") else { return };
+    // Characters of each alphabet, in order, as `unzip -l` counts their folders; and pixels of ink in all, as Pillow counts
+    // them: sum(105 * 105 - numpy.asarray(Image.open(file)).sum()).
+    let sets = [
+        ("omniglot_small1", [24, 22, 24, 40, 26].as_slice(), 2_286_596),
+        ("omniglot_small2", [24, 47, 26, 42, 17].as_slice(), 2_757_599),
+    ];
+    let mut read = Vec::new();
+    for (name, alphabets, ink) in sets {
+        let data = named(name).unwrap();
+        // As a user who has the file puts it there, checksum and all.
+        let place = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.join(data.files[0].name), place.path().join(data.files[0].name)).unwrap();
+        ensure_in(place.path(), data, true, &mut |_| {}).unwrap();
+        let images = data.read(place.path(), Split::Train).unwrap();
+        let characters: usize = alphabets.iter().sum();
+        assert_eq!((images.len(), data.classes), (20 * characters, characters));
+        let expected: Vec<u8> = (0..images.len()).map(|drawing| (drawing / 20) as u8).collect();
+        assert!(images.labels == expected, "20 drawings per character");
+        assert!(images.pixels.iter().all(|pixel| [0, 255].contains(pixel)));
+        assert_eq!(images.pixels.iter().filter(|pixel| **pixel == 255).count(), ink);
+        let error = data.read(place.path(), Split::Test).unwrap_err();
+        assert!(error.to_string().contains("test half") && error.hint().unwrap().contains(name), "{error}");
+        read.push(images);
+    }
+    // The second set's Greek and Latin are the first set's; the other three alphabets share no drawing with it.
+    let first: HashSet<&[u8]> = (0..read[0].len()).filter_map(|index| read[0].image(index)).collect();
+    let shared: Vec<usize> =
+        (0..read[1].len()).filter(|index| first.contains(read[1].image(*index).unwrap())).collect();
+    assert!(shared.into_iter().eq((0..480).chain(1420..1940)));
 }

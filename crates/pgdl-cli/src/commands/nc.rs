@@ -82,7 +82,8 @@ fn train(
 
 /// Makes sure that the recipe's data sets are there, with progress.
 fn fetched(recipe: &Recipe, terminal: &Terminal) -> Result<(), Failure> {
-    let names = recipe.images.iter().flat_map(|images| &images.datasets);
+    let names =
+        recipe.images.iter().flat_map(|images| images.datasets.iter().chain(images.held_out_datasets()));
     for name in names {
         data::ensure(name, terminal)?;
     }

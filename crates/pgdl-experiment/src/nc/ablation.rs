@@ -8,13 +8,13 @@ use pgdl_nc::{Observations, Recipe};
 use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{ExperimentError, Result};
 use crate::estimate::{cell, mean_of};
-use crate::experiment::{Experiment, ExperimentInfo};
+use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::PAPER;
 use crate::nc::model::meta_trained;
 use crate::outcome::Outcome;
-use crate::run::Run;
+use crate::run::{Run, Settings};
 
 /// The ablation of the form for classification.
 pub struct NcAblation;
@@ -25,12 +25,65 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "On tasks with one image of each of ten classes, Neural Complexity without the constant, without the losses of train \
             rows, and without the bilinear layer.",
     paper: PAPER,
-    version: 1,
+    version: 2,
     quick: "150 meta-steps, one seed; minutes",
     full: "1,500 meta-steps, 3 seeds; an hour",
     data: &["mnist", "fashion_mnist"],
-    options: &[],
+    options: &[OptionInfo {
+        name: "dataset",
+        doc: "`omniglot`, its two small background sets, in place of mnist and fashion_mnist",
+    }],
 };
+
+/// What the tasks are made of.
+#[derive(Clone, Copy)]
+struct Tasks {
+    /// Their data sets, by name.
+    data: &'static [&'static str],
+    /// What the recipe says of them.
+    images: &'static str,
+    /// The title of the table.
+    title: &'static str,
+}
+
+/// The ten classes of MNIST and those of Fashion-MNIST.
+const DIGITS_AND_GARMENTS: Tasks = Tasks {
+    data: &["mnist", "fashion_mnist"],
+    images: r#"
+datasets = ["mnist", "fashion_mnist"]
+positions = "0-49999"
+held_out = "50000-59999"
+test = 100
+"#,
+    title: "Held-out tasks of one image per class",
+};
+
+/// Ten characters of Omniglot, drawn anew for each task: one of the 20 drawings of each to learn from, the others to measure the
+/// gap on. The second set's Greek and Latin alphabets are the first set's, to the drawing; held out are the other three.
+const CHARACTERS: Tasks = Tasks {
+    data: &["omniglot_small1", "omniglot_small2"],
+    images: r#"
+datasets = ["omniglot_small1"]
+positions = "0-2719"
+held_out_datasets = ["omniglot_small2"]
+held_out = "480-1419,1940-3119"
+draw_classes = true
+test = 190
+"#,
+    title: "Held-out tasks of one drawing per character, of alphabets that no task of meta-training has",
+};
+
+/// Those of option `dataset`.
+fn asked(settings: &Settings) -> Result<Tasks> {
+    match settings.option::<String>("dataset")?.as_deref() {
+        None => Ok(DIGITS_AND_GARMENTS),
+        Some("omniglot") => Ok(CHARACTERS),
+        Some(other) => Err(ExperimentError::option(
+            "dataset",
+            format!("`{other}` is not `omniglot`; without the option, tasks are of mnist and fashion_mnist"),
+        )),
+    }
+}
 
 const WHOLE: Value = Value::CLASSIFICATION;
 
@@ -53,7 +106,12 @@ impl Experiment for NcAblation {
         &INFO
     }
 
+    fn data(&self, settings: &Settings) -> Result<Vec<&'static str>> {
+        Ok(asked(settings)?.data.to_vec())
+    }
+
     fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
+        let asked = asked(run.settings())?;
         let seeds = if run.quick() { 1 } else { 3 };
         run.expect(VARIANTS.len() * seeds);
         let number = |key: &str, title: &str| Column::new(key, title).digits(Digits::Significant(4));
@@ -68,7 +126,8 @@ impl Experiment for NcAblation {
             let mut found: Vec<Errors> = Vec::new();
             for seed in 0..seeds {
                 let folder = format!("model_{name}_{seed}");
-                let recipe = recipe(run, value, seed as u64)?;
+                // The seed of recipes is a signed number of 64 bits.
+                let recipe = recipe(asked, run.quick(), value, run.seed(&format!("model {seed}")) >> 1)?;
                 let checkpoint = meta_trained(run, recipe, &folder)?;
                 let key = format!("variant={name} seed={seed}");
                 found.push(run.cell(&key, |run| errors(run, &checkpoint))?);
@@ -97,16 +156,14 @@ impl Experiment for NcAblation {
                  layer most.",
                 order.join(", ")
             ))
-            .table("ablation", "Held-out tasks of one image per class", table)
+            .table("ablation", asked.title, table)
             .figure("ablation", figure))
     }
 }
 
 /// 10-way 1-shot tasks; all variants of a seed see the same tasks and learners.
-fn recipe(run: &Run<'_>, value: Value, seed: u64) -> Result<Recipe> {
-    let (steps, fill, tasks) = if run.quick() { (150, 500, 16) } else { (1_500, 4_000, 32) };
-    // The seed of recipes is a signed number of 64 bits.
-    let seed = run.seed(&format!("model {seed}")) >> 1;
+fn recipe(of: Tasks, quick: bool, value: Value, seed: u64) -> Result<Recipe> {
+    let (steps, fill, tasks) = if quick { (150, 500, 16) } else { (1_500, 4_000, 32) };
     Ok(Recipe::parse(&format!(
         r#"
 schema = 1
@@ -123,16 +180,12 @@ heads = 4
 image = {{ size = 16, channels = 1, filters = [8, 16] }}
 value = {{ bilinear = {bilinear}, constant = {constant}, loss = {loss} }}
 
-[images]
-datasets = ["mnist", "fashion_mnist"]
-positions = "0-49999"
-held_out = "50000-59999"
-view = {{ size = 16, channels = 1 }}
+[images]{images}view = {{ size = 16, channels = 1 }}
 train = [10, 10]
 balanced = true
-test = 100
 rows = 10
 gap = "cross_entropy"
+over = "rows"
 
 [classifier]
 hidden = [[40]]
@@ -159,6 +212,7 @@ every = {steps}
 tasks = {tasks}
 save = 1000
 "#,
+        images = of.images,
         bilinear = value.bilinear,
         constant = value.constant,
         loss = value.loss,
@@ -181,4 +235,51 @@ fn errors(run: &Run<'_>, checkpoint: &pgdl_nc::Checkpoint) -> Result<Errors> {
     let differences = observations.differences();
     let squares = differences.iter().map(|difference| difference * difference).sum::<f64>();
     Ok(Errors { mean_square: squares / differences.len() as f64, r2: observations.fit()?.r2 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use tch::Device;
+
+    fn settings(dataset: Option<&str>) -> Settings {
+        let options = dataset.map(|name| ("dataset".to_owned(), name.to_owned()));
+        Settings {
+            quick: true,
+            seed: 0,
+            threads: 1,
+            device: Device::Cpu,
+            output: "nowhere".into(),
+            options: BTreeMap::from_iter(options),
+        }
+    }
+
+    /// Whatever data sets lie around.
+    #[test]
+    fn omniglot_is_taken_only_when_asked_for() {
+        assert_eq!(NcAblation.data(&settings(None)).unwrap(), ["mnist", "fashion_mnist"]);
+        assert_eq!(
+            NcAblation.data(&settings(Some("omniglot"))).unwrap(),
+            ["omniglot_small1", "omniglot_small2"]
+        );
+        assert!(NcAblation.data(&settings(Some("mnist"))).unwrap_err().to_string().contains("omniglot"));
+    }
+
+    #[test]
+    fn the_recipes_need_the_data_sets_that_the_experiment_asks_for() {
+        for tasks in [DIGITS_AND_GARMENTS, CHARACTERS] {
+            for quick in [true, false] {
+                let recipe = recipe(tasks, quick, WHOLE, 1).unwrap();
+                let images = recipe.classification().unwrap().0;
+                let mut names: Vec<&String> =
+                    images.datasets.iter().chain(images.held_out_datasets()).collect();
+                names.dedup();
+                assert!(tasks.data.iter().all(|name| names.iter().any(|other| other == name)));
+                assert!(names.iter().all(|name| tasks.data.contains(&name.as_str())));
+                assert_eq!((images.classes, images.train), (10, [10, 10]));
+            }
+        }
+    }
 }

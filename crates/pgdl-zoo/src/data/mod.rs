@@ -6,6 +6,7 @@ pub mod idx;
 pub mod images;
 pub mod matlab;
 pub mod npy;
+pub mod omniglot;
 pub mod shards;
 pub mod svhn;
 pub mod tfrecord;
