@@ -41,7 +41,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
                 have log₂ C bits each. Both sides of the code know inputs, architecture, initial weights and order. A block that the \
                 network predicts worse than chance costs more than log₂ C per label, as it does when few samples are learned by \
                 heart. With epochs=0 every block is predicted by the initial weights. \
-                On mnist_width it ranks with the gap (τ = 0.67). The details are the bits per label of each \
+                On mnist_width it ranks with the gap (τ = 0.67). Random by order and draws, without a standard error, which takes \
+                several codes: over seeds the deviation was 2.7 % on mnist_width/0 (29 seeds) and 2.4 % on /37 (6). The details are the bits per label of each \
                 block, by the number of samples that were known. Undefined where a prediction is not finite.",
     stochastic: true,
     control: false,

@@ -49,7 +49,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
     },
     behaviour: "α is tried in tenths; for each, the largest σ is found by bisection to 5 %, and only where a smaller value than the \
                 best so far is possible. The same draws of u serve all α and σ, so that the search is not led astray by noise; \
-                what other draws would give is not known from one run, and there is no standard error. A layer that bears \
+                what other draws would give is not known from one run, and there is no standard error: over seeds the deviation was \
+                14 % on mnist_width/0 (17 seeds) and 6 % on /37 (7). As σ is known from below, the value is up to 10 % high. A layer that bears \
                 noise at its initial weights has criticality 0. Undefined where the network itself errs more than ε, or a layer \
                 bears no noise of 10⁻⁴ at all. The details are layer by layer.",
     stochastic: true,
@@ -140,7 +141,7 @@ impl Module<'_> {
         for step in (1..=STEPS).rev() {
             let alpha = f64::from(step) / f64::from(STEPS);
             // A smaller ratio than the best needs more than this.
-            let least = best.map_or(SMALLEST, |best| alpha / best);
+            let least = best.map_or(SMALLEST, |best| alpha / best).max(SMALLEST);
             if least >= LARGEST {
                 continue;
             }

@@ -55,6 +55,10 @@ impl Samples {
         })
     }
 
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Self { inputs: self.inputs.shallow_clone(), labels: self.labels.shallow_clone() }
+    }
+
     fn len(&self) -> i64 {
         self.labels.numel() as i64
     }

@@ -49,7 +49,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
              climbed from several starts: each step goes to the point of the ball that is furthest along the gradient \
              (ℓ2) or its signs (ℓ∞) in the perturbation, until that gains nothing more; the largest loss on the way \
              counts. It is a lower bound of the true maximum: with all samples in one group, on three networks of \
-             mnist_width, at least 99.9 % of what 200 decreasing steps find, ℓ2, relative or not. The details hold what \
+             mnist_width, at least 99.9 % of what 200 decreasing steps find, ℓ2, relative or not. On convolutional networks the \
+             rise may pause for five steps and then go on: of seven cases on cifar_nin/5 and cifar_vgg_noise/48 (ℓ2 and ℓ∞, \
+             relative or not) four were within 0.1 % of what 30 steps without `tolerance` find, and three 2.9 to 4.3 % short. The details hold what \
              the worst start found. The standard error is over the groups. Undefined where \
              all weights are zero and the perturbation is relative.",
     stochastic: true,

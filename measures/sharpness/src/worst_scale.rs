@@ -49,8 +49,11 @@ const DOUBLINGS: usize = 24;
 /// The drop on the whole sample is within this share of the target when the search ends.
 const CLOSE: f64 = 0.1;
 
-/// How many radii are tried on the whole sample.
+/// How many radii are tried on the whole sample, at most, first without and then with steps on it.
 const REFINEMENTS: usize = 4;
+
+/// Steps on the whole sample.
+const POLISH: usize = 4;
 
 /// The largest α for which no perturbation |uᵢ| ≤ α (or α |wᵢ| + ε) that ascent finds costs more than `drop`.
 #[derive(Clone, Copy, Debug)]
@@ -135,17 +138,12 @@ impl Quantity for WorstScale {
                 "every weight is zero: a perturbation has no scale to begin with",
             );
         }
-        let ranges = if self.magnitude { size } else { size.f_ones_like()? };
         let base = probe.get(&Correct)?.f_to_kind(Kind::Double)?;
         let mut search = Search {
             target: *self,
-            ascent: Ascent {
-                probe,
-                moved: &moved,
-                ranges: &ranges,
-                ball: Ball::Linf,
-                objective: Objective::Error,
-            },
+            probe,
+            moved: &moved,
+            size: if self.magnitude { size } else { size.f_ones_like()? },
             base,
             blocks: Blocks::new(probe, BATCH.min(probe.sample_size() as i64 / 2))?,
             tried: Vec::new(),
@@ -160,7 +158,10 @@ impl Quantity for WorstScale {
 
 struct Search<'a> {
     target: WorstScale,
-    ascent: Ascent<'a>,
+    probe: &'a Probe,
+    moved: &'a Perturbed<'a>,
+    /// What α multiplies, `[P]`: |w|, or 1.
+    size: Tensor,
     /// 1 where the network itself is right, `[n]`, f64.
     base: Tensor,
     blocks: Blocks,
@@ -170,53 +171,53 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, start: f64) -> Result<Radius, MeasureError> {
-        let [low, high] = self.bracket(start)?;
         let target = self.target.drop;
+        if self.target.magnitude {
+            let alone = largest(&self.worst(f64::NEG_INFINITY, true)?);
+            if alone >= target {
+                return MeasureError::undefined(format!(
+                    "perturbations |uᵢ| ≤ ε = {EPSILON} alone lower the accuracy by {alone:.4}, more than {target}"
+                ));
+            }
+        }
+        let [low, high] = self.bracket(start)?;
         let mut exponent = power(low, high);
         let mut at = (high.0 + (target / high.1).ln() / exponent).clamp(low.0, high.0);
-        let mut before: Option<(f64, f64)> = None;
-        for refinement in 1.. {
-            let drops = self.worst(at)?;
-            let largest = drops.iter().copied().fold(0.0, f64::max);
-            self.tried.push((at, largest));
-            if let Some(before) = before
-                && largest > 0.0
-                && before.1 > 0.0
-                && (before.0 - at).abs() > 1e-3
-            {
-                let here = (at, largest);
-                exponent = if before.0 < at { power(before, here) } else { power(here, before) };
-            }
-            let close = (largest - target).abs() <= CLOSE * target;
-            if close || refinement >= REFINEMENTS {
-                if largest <= 0.0 {
-                    return MeasureError::undefined(format!(
-                        "ascent finds no drop of accuracy within {:.2e} on the whole sample, and one on a part of it",
-                        at.exp()
-                    ));
+        let mut spread = None;
+        let mut last = (at, 0.0);
+        for polished in [false, true] {
+            let mut points: Vec<(f64, f64)> = Vec::new();
+            for _ in 0..REFINEMENTS {
+                let drops = self.worst(at, polished)?;
+                last = (at, largest(&drops));
+                self.tried.push(last);
+                points.push(last);
+                (at, exponent) = next(&points, target, exponent);
+                spread = self::spread(&drops, exponent);
+                if (last.1 - target).abs() <= CLOSE * target {
+                    break;
                 }
-                let log = at + (target / largest).ln() / exponent;
-                return Ok(Radius {
-                    log,
-                    spread: spread(&drops, exponent),
-                    drop: largest,
-                    tried: at.exp(),
-                    evaluations: self.tried.len(),
-                });
             }
-            before = (largest > 0.0).then_some((at, largest));
-            let step = if largest > 0.0 { (target / largest).ln() / exponent } else { 2f64.ln() };
-            at += step.clamp(-(2f64.ln()), 2f64.ln());
+            let between = bounds(&points, target).is_some();
+            if polished && !between && (last.1 - target).abs() > CLOSE * target {
+                return MeasureError::undefined(format!(
+                    "the search for the radius ended at {:.2e}, where the accuracy falls by {:.4}, not {target}",
+                    last.0.exp(),
+                    last.1
+                ));
+            }
         }
-        MeasureError::failed("the search for the radius does not end")
+        Ok(Radius { log: at, spread, drop: last.1, tried: last.0.exp(), evaluations: self.tried.len() })
     }
 
     /// Two radii, a factor of two apart, between which the drop passes the target, by few samples and steps.
     fn bracket(&mut self, start: f64) -> Result<[(f64, f64); 2], MeasureError> {
         let few = self.blocks.get(FEW_STEPS as i64)?.f_unsqueeze(0)?;
         let at = |search: &mut Self, log: f64| -> Result<(f64, f64), MeasureError> {
-            let v = search.climb(log, 1, FEW_STEPS, &mut |_, _| Ok(true))?;
-            let drop = search.drops(&v, &few)?[0];
+            let ranges = search.ranges(log)?;
+            let ascent = search.ascent(&ranges);
+            let v = search.climb(&ascent, 1, FEW_STEPS, &mut |_, _| Ok(true))?;
+            let drop = search.drops(&ascent, &v, &few)?[0];
             search.tried.push((log, drop));
             Ok((log, drop))
         };
@@ -241,70 +242,79 @@ impl Search<'_> {
         ))
     }
 
-    /// The largest drop of the whole sample's accuracy on the way from each start, at the radius e^`log`.
-    fn worst(&self, log: f64) -> Result<Vec<f64>, MeasureError> {
-        let probe = self.ascent.probe;
-        let all = Tensor::f_arange(probe.sample_size() as i64, (Kind::Int64, probe.device()))?;
-        let all = all.f_unsqueeze(0)?;
-        let mut largest: Vec<f64> = Vec::new();
-        let look = |largest: &mut Vec<f64>, v: &Tensor| -> Result<bool, MeasureError> {
-            let top = |drops: &[f64]| drops.iter().copied().fold(0.0, f64::max);
-            let before = top(largest);
-            let drops = self.drops(v, &all)?;
-            *largest = match largest.as_slice() {
-                [] => drops,
-                most => most.iter().zip(drops).map(|(most, drop)| most.max(drop)).collect(),
-            };
-            Ok(top(largest) > (1.0 + LEVEL) * before)
-        };
+    /// How far each weight may go at α = e^`log`, `[P]`.
+    fn ranges(&self, log: f64) -> Result<Tensor, MeasureError> {
+        let ranges = self.size.f_mul_scalar(log.exp())?;
+        Ok(if self.target.magnitude { ranges.f_add_scalar(EPSILON)? } else { ranges })
+    }
+
+    fn ascent<'b>(&'b self, ranges: &'b Tensor) -> Ascent<'b> {
+        let (probe, moved) = (self.probe, self.moved);
+        Ascent { probe, moved, ranges, ball: Ball::Linf, objective: Objective::Error }
+    }
+
+    /// The largest drop of the whole sample's accuracy on the way from each start, at the radius e^`log`; where `polished`,
+    /// last that of ascents on the whole sample: from the weights, and from the best point so far.
+    fn worst(&self, log: f64, polished: bool) -> Result<Vec<f64>, MeasureError> {
+        let ranges = self.ranges(log)?;
+        let ascent = self.ascent(&ranges);
+        let mut way = Way { search: self, ascent: &ascent, largest: Vec::new(), best: None };
         let [first, every] = LOOKS;
         let (mut point, mut seen) = (0, false);
-        let v = self.climb(log, self.target.starts, self.target.steps, &mut |v, _| {
+        let v = self.climb(&ascent, self.target.starts, self.target.steps, &mut |v, _| {
             seen = point >= first && (point - first).is_multiple_of(every);
             point += 1;
-            Ok(!seen || look(&mut largest, v)?)
+            Ok(!seen || way.look(v)?)
         })?;
         // An ascent that was ended has been looked at where it ended.
         if !seen || point == self.target.steps {
-            look(&mut largest, &v)?;
+            way.look(&v)?;
         }
-        Ok(largest)
+        let mut drops = way.largest.clone();
+        if let (true, Some((_, best))) = (polished, way.best.take()) {
+            let best = best.f_unsqueeze(0)?;
+            // The middle one climbs the share of errors, the others the cross-entropy.
+            let from = Tensor::f_cat(&[best.f_zeros_like()?, best.shallow_clone(), best], 0)?;
+            way.largest = Vec::new();
+            let whole = Samples {
+                inputs: self.probe.inputs().shallow_clone(),
+                labels: self.probe.labels().shallow_clone(),
+            };
+            let (mut v, mut goes_on) = (from, true);
+            for _ in 0..POLISH {
+                if goes_on {
+                    v = ascent.climb(v, 1.0, 1, &|_| Ok(whole.shallow_clone()), &mut |_, _| Ok(true))?;
+                    goes_on = way.look(&v)?;
+                }
+            }
+            drops.push(largest(&way.largest));
+        }
+        Ok(drops)
     }
 
-    /// Climbs from `starts` points at the radius e^`log`.
+    /// Climbs from `starts` points.
     fn climb(
         &self,
-        log: f64,
+        ascent: &Ascent<'_>,
         starts: i64,
         steps: usize,
         observe: &mut dyn FnMut(&Tensor, &Tensor) -> Result<bool, MeasureError>,
     ) -> Result<Tensor, MeasureError> {
-        let ascent = &self.ascent;
-        let radius = log.exp();
-        let v = ascent.starts(radius, starts, &mut ascent.probe.generator("starts"))?;
-        let samples = |at: usize| Samples::of(ascent.probe, &self.blocks.get(at as i64)?);
-        ascent.climb(v, radius, steps, &samples, observe)
+        let v = ascent.starts(1.0, starts, &mut self.probe.generator("starts"))?;
+        let samples = |at: usize| Samples::of(self.probe, &self.blocks.get(at as i64)?);
+        ascent.climb(v, 1.0, steps, &samples, observe)
     }
 
     /// How far the accuracy on the samples `index`, `[1, m]`, falls at each row of `v`.
-    fn drops(&self, v: &Tensor, index: &Tensor) -> Result<Vec<f64>, MeasureError> {
-        let weights = self.weights(v)?;
+    fn drops(&self, ascent: &Ascent<'_>, v: &Tensor, index: &Tensor) -> Result<Vec<f64>, MeasureError> {
+        let weights = ascent.weights(v)?;
         let before = self.base.f_take(index)?.f_mean(Kind::Double)?.f_double_value(&[])?;
         (0..v.size()[0])
             .map(|start| {
-                let right = self.ascent.moved.correct(&weights.f_narrow(0, start, 1)?, index)?;
+                let right = self.moved.correct(&weights.f_narrow(0, start, 1)?, index)?;
                 Ok(before - right.f_to_kind(Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[])?)
             })
             .collect()
-    }
-
-    /// The weights at v; magnitude-aware perturbations have ε more in the same direction.
-    fn weights(&self, v: &Tensor) -> Result<Tensor, MeasureError> {
-        let weights = self.ascent.weights(v)?;
-        if self.target.magnitude {
-            return Ok(weights.f_add(&v.f_sign()?.f_mul_scalar(EPSILON)?)?);
-        }
-        Ok(weights)
     }
 
     fn so_far(&self) -> String {
@@ -317,6 +327,74 @@ impl Search<'_> {
             word(below.reduce(f64::max)),
             word(above.reduce(f64::min))
         )
+    }
+}
+
+/// Ascents at one radius, and what the whole sample says of them.
+struct Way<'a> {
+    search: &'a Search<'a>,
+    ascent: &'a Ascent<'a>,
+    /// The largest drop of each start so far.
+    largest: Vec<f64>,
+    /// The largest of all, and where it was.
+    best: Option<(f64, Tensor)>,
+}
+
+impl Way<'_> {
+    /// Looks at the whole sample at each row of `v`; whether the largest drop has risen since the last look.
+    fn look(&mut self, v: &Tensor) -> Result<bool, MeasureError> {
+        let probe = self.search.probe;
+        let all = Tensor::f_arange(probe.sample_size() as i64, (Kind::Int64, probe.device()))?;
+        let before = largest(&self.largest);
+        let drops = self.search.drops(self.ascent, v, &all.f_unsqueeze(0)?)?;
+        for (row, drop) in drops.iter().enumerate() {
+            if self.best.as_ref().is_none_or(|(most, _)| drop > most) {
+                self.best = Some((*drop, v.f_get(row as i64)?));
+            }
+        }
+        self.largest = match self.largest.as_slice() {
+            [] => drops,
+            most => most.iter().zip(drops).map(|(most, drop)| most.max(drop)).collect(),
+        };
+        Ok(largest(&self.largest) > (1.0 + LEVEL) * before)
+    }
+}
+
+fn largest(drops: &[f64]) -> f64 {
+    drops.iter().copied().fold(0.0, f64::max)
+}
+
+/// Of points (ln α, drop) the largest α below the target and the smallest at or above it, where they are in this order.
+fn bounds(points: &[(f64, f64)], target: f64) -> Option<[(f64, f64); 2]> {
+    let low =
+        points.iter().filter(|(_, drop)| *drop < target).max_by(|one, other| one.0.total_cmp(&other.0))?;
+    let high =
+        points.iter().filter(|(_, drop)| *drop >= target).min_by(|one, other| one.0.total_cmp(&other.0))?;
+    (low.0 < high.0 && low.1 > 0.0).then_some([*low, *high])
+}
+
+/// Where the drop would be the target: between two points by the power law through them, else from the last point by the
+/// law through it and the one before, at most a factor of two away. With the law's exponent.
+fn next(points: &[(f64, f64)], target: f64, exponent: f64) -> (f64, f64) {
+    if let Some([low, high]) = bounds(points, target) {
+        let exponent = (high.1 / low.1).ln() / (high.0 - low.0);
+        return (high.0 + (target / high.1).ln() / exponent, exponent);
+    }
+    let mut exponent = exponent;
+    if let [.., one, other] = points
+        && one.1 > 0.0
+        && other.1 > 0.0
+        && (one.0 - other.0).abs() > 1e-3
+    {
+        exponent = if one.0 < other.0 { power(*one, *other) } else { power(*other, *one) };
+    }
+    let far = 2f64.ln();
+    match points.last() {
+        Some((at, drop)) if *drop > 0.0 => {
+            (at + ((target / drop).ln() / exponent).clamp(-far, far), exponent)
+        }
+        Some((at, _)) => (at + far, exponent),
+        None => (0.0, exponent),
     }
 }
 

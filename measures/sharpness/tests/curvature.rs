@@ -3,17 +3,19 @@
 use pgdl_measure::contract::tiny_networks;
 use pgdl_measure::network::{Activation, Architecture, Dense, Layer, Mode, Network, hessian_products};
 use pgdl_measure::tch::{Device, Kind, Reduction, Tensor};
-use pgdl_measure::{Dataset, Detail, Measured, Perturbed, Probe, ProbeInput, Registry, kernels};
+use pgdl_measure::{
+    Dataset, Detail, MeasureError, Measured, Perturbed, Probe, ProbeInput, Registry, kernels,
+};
 
-fn evaluate(input: ProbeInput, measure: &str) -> Measured {
+fn outcome(input: ProbeInput, measure: &str) -> Result<Measured, MeasureError> {
     let mut registry = Registry::new();
     pgdl_measure_sharpness::register(&mut registry).unwrap();
     let resolved = registry.resolve(measure).unwrap();
-    Probe::new(input)
-        .unwrap()
-        .evaluate(&resolved)
-        .outcome
-        .unwrap_or_else(|error| panic!("{measure}: {error}"))
+    Probe::new(input).unwrap().evaluate(&resolved).outcome
+}
+
+fn evaluate(input: ProbeInput, measure: &str) -> Measured {
+    outcome(input, measure).unwrap_or_else(|error| panic!("{measure}: {error}"))
 }
 
 fn number(measured: &Measured, name: &str) -> f64 {
@@ -189,40 +191,90 @@ fn small_random_perturbations_see_half_the_trace() {
     assert!((adaptive.value - expected).abs() < 4.0 * adaptive.standard_error.unwrap() + 1e-3 * expected);
 }
 
-/// Logits (a x + c, b x + d) on a line of samples: accuracy depends on (a − b, c − d) alone, and these move by at most 2α.
+/// Logits (a x + c, b x + d) on a line of samples, which class 1 has where x < 0.3, and the accuracy where a − b and c − d are
+/// others. Weights times `scale`.
+struct OnALine {
+    inputs: Vec<f64>,
+    labels: Vec<i64>,
+    scale: f64,
+}
+
+impl OnALine {
+    const SLOPE: f64 = 1.4;
+    const SHIFT: f64 = -0.38;
+
+    fn new(scale: f64) -> Self {
+        let count = 200;
+        let at = |i| -2.0 + 4.0 * (f64::from(i) + 0.5) / f64::from(count);
+        let inputs: Vec<f64> = (0..count).map(at).collect();
+        let labels = inputs.iter().map(|x| i64::from(*x < 0.3)).collect();
+        Self { inputs, labels, scale }
+    }
+
+    fn probe(&self) -> ProbeInput {
+        let dense = Layer::Dense(Dense { units: 2, use_bias: true, activation: Activation::Linear });
+        let architecture = Architecture::sequential(vec![1], vec![dense]).unwrap();
+        let weights =
+            vec![Tensor::from_slice(&[0.8, -0.6]).reshape([1, 2]), Tensor::from_slice(&[-0.12, 0.26])];
+        let weights = weights.into_iter().map(|tensor| tensor * self.scale).collect();
+        dataset(Network::new(architecture, vec![weights]).unwrap(), &self.inputs, &self.labels)
+    }
+
+    fn accuracy(&self, slope: f64, shift: f64) -> f64 {
+        let right = |(x, label): &(&f64, &i64)| i64::from(slope * **x + shift <= 0.0) == **label;
+        self.inputs.iter().zip(&self.labels).filter(right).count() as f64 / self.inputs.len() as f64
+    }
+
+    /// The largest drop where slope and shift move by at most these.
+    fn worst(&self, slope: f64, shift: f64) -> f64 {
+        let plain = self.accuracy(Self::SLOPE * self.scale, Self::SHIFT * self.scale);
+        assert!(plain > 0.95);
+        let steps = |most: f64| (-10..=10).map(move |i| 0.1 * most * f64::from(i));
+        let drops = steps(slope)
+            .flat_map(|u| steps(shift).map(move |v| (u, v)))
+            .map(|(u, v)| plain - self.accuracy(Self::SLOPE * self.scale + u, Self::SHIFT * self.scale + v));
+        drops.fold(0.0, f64::max)
+    }
+
+    /// The largest α at which that is below a tenth; how far slope and shift move at α.
+    fn radius(&self, moves: impl Fn(f64) -> (f64, f64)) -> f64 {
+        let (mut low, mut high) = (1e-6, 10.0);
+        for _ in 0..50 {
+            let middle: f64 = 0.5 * (low + high);
+            let (slope, shift) = moves(middle);
+            if self.worst(slope, shift) < 0.1 { low = middle } else { high = middle }
+        }
+        low
+    }
+}
+
 #[test]
 fn the_radius_is_that_of_an_exhaustive_search() {
-    let count = 200;
-    let inputs: Vec<f64> = (0..count).map(|i| -2.0 + 4.0 * (f64::from(i) + 0.5) / f64::from(count)).collect();
-    let labels: Vec<i64> = inputs.iter().map(|x| i64::from(*x < 0.3)).collect();
-    let dense = Layer::Dense(Dense { units: 2, use_bias: true, activation: Activation::Linear });
-    let architecture = Architecture::sequential(vec![1], vec![dense]).unwrap();
-    let weights = vec![Tensor::from_slice(&[0.8, -0.6]).reshape([1, 2]), Tensor::from_slice(&[-0.12, 0.26])];
-    let network = Network::new(architecture, vec![weights]).unwrap();
-    let accuracy = |slope: f64, shift: f64| {
-        let right =
-            inputs.iter().zip(&labels).filter(|(x, label)| i64::from(slope * **x + shift <= 0.0) == **label);
-        right.count() as f64 / f64::from(count)
-    };
-    let plain = accuracy(1.4, -0.38);
-    assert!(plain > 0.95);
-    let worst = |alpha: f64| {
-        let steps = || (-10..=10).map(|i| 0.2 * alpha * f64::from(i));
-        let drops = steps()
-            .flat_map(|u| steps().map(move |v| (u, v)))
-            .map(|(u, v)| plain - accuracy(1.4 + u, v - 0.38));
-        drops.fold(0.0, f64::max)
-    };
-    let (mut low, mut high) = (1e-3, 1.0);
-    for _ in 0..30 {
-        let middle: f64 = 0.5 * (low + high);
-        if worst(middle) < 0.1 { low = middle } else { high = middle }
-    }
-    let found = evaluate(dataset(network, &inputs, &labels), "sharpness_flatness:starts=8");
+    let line = OnALine::new(1.0);
+    let expected = line.radius(|alpha| (2.0 * alpha, 2.0 * alpha));
+    let found = evaluate(line.probe(), "sharpness_flatness:starts=8");
     let alpha = number(&found, "alpha");
     assert_eq!(found.standard_error, None);
-    assert!(alpha > 0.93 * low && alpha < 1.15 * low, "{alpha} {low}");
+    assert!(alpha > 0.93 * expected && alpha < 1.15 * expected, "{alpha} {expected}");
     close(found.value, alpha.powi(-2), 1e-12);
+}
+
+/// |uᵢ| ≤ α |wᵢ| + ε, ε = 10⁻³: where it counts for little, for much, and more than all that the network bears.
+#[test]
+fn the_ball_of_a_magnitude_aware_perturbation_holds_epsilon() {
+    for scale in [1.0, 0.02, 0.012] {
+        let line = OnALine::new(scale);
+        let expected = line.radius(|alpha| (1.4 * scale * alpha + 2e-3, 0.38 * scale * alpha + 2e-3));
+        let found = evaluate(line.probe(), "sharpness_mag_flatness:starts=8");
+        let alpha = number(&found, "alpha");
+        assert!(alpha > 0.93 * expected && alpha < 1.15 * expected, "{scale}: {alpha} {expected}");
+    }
+    let line = OnALine::new(0.002);
+    assert!(line.worst(2e-3, 2e-3) > 0.1);
+    match outcome(line.probe(), "sharpness_mag_flatness") {
+        Err(MeasureError::Undefined(reason)) => assert!(reason.contains("ε"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The dense Hessian of a tiny network with BatchNormalization folded in, f64.
