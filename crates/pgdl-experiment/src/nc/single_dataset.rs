@@ -20,9 +20,9 @@ static INFO: ExperimentInfo = ExperimentInfo {
             its regularizer, beside none, L2, label smoothing and mixup.",
     paper: PAPER,
     version: 3,
-    quick: "4,000 training images, 5 epochs, 2 runs, 300 meta-steps; minutes",
-    full: "55,000 training images, 10 epochs (of CIFAR-10 45,000, of SVHN 68,000, and 30), 5 runs, 6,000 meta-steps; an hour, with \
-           ResNet-18 hours on a GPU",
+    quick: "4,000 training images, 5 epochs, 2 runs, 150 and 150 meta-steps; minutes",
+    full: "55,000 training images, 10 epochs (of CIFAR-10 45,000, of SVHN 68,000, and 30), 5 runs, 3,000 meta-steps on \
+           errors and 3,000 on the cross-entropy; an hour, with ResNet-18 hours on a GPU",
     data: &["mnist", "fashion_mnist"],
     options: &[OptionInfo {
         name: "datasets",
@@ -135,8 +135,7 @@ impl Experiment for NcSingleDataset {
         Ok(outcome
             .finding(
                 "`nc` asks about images of the training half that the network is not trained on, `nc_on_test_inputs` about the test \
-                 images themselves, without their labels: what the paper's test rows were is not said there for this experiment, \
-                 and its number stands beside both. λ is that of the best accuracy of one run on training images that \
+                 images themselves, without their labels. We do not know which the paper's number is of; it stands beside both. λ is that of the best accuracy of one run on training images that \
                  meta-training did not see.",
             )
             .table("accuracies", "Test accuracy by regularizer", table)
