@@ -464,3 +464,31 @@ max_epochs = {epochs}
         test_loss: trained.test.cross_entropy,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_weight_is_the_smallest_of_equals() {
+        assert_eq!(best_weight([0.5, 0.75, 0.25, 0.75]), 0.1);
+        assert_eq!(best_weight([0.5; 4]), 0.03);
+        assert_eq!(best_weight([0.0, 0.1, 0.2, 0.3]), 1.0);
+    }
+
+    /// λ is chosen without the test half and without the labels of queries, on images that meta-training has not seen.
+    #[test]
+    fn what_is_validated_on_is_held_out() {
+        let sizes = Sizes { train: 400, queries: 50, test: 60, epochs: 1, meta_steps: 4 };
+        for method in [Method::Nc, Method::NcOnTestInputs] {
+            let images = Images::for_validation(&sizes, method);
+            assert_eq!((images.test.0, images.queries.0), (Split::Train, Split::Train));
+            assert!(images.train.end <= sizes.held_out());
+            assert!(images.test.1.start >= sizes.held_out() && images.test.1.end <= sizes.train);
+            assert!(images.queries.1.start >= images.train.end && !images.test.1.is_empty());
+        }
+        let (apart, on_test) = (Images::of(&sizes, Method::Nc), Images::of(&sizes, Method::NcOnTestInputs));
+        assert_eq!(apart.queries, (Split::Train, 400..450));
+        assert_eq!(on_test.queries, on_test.test);
+    }
+}
