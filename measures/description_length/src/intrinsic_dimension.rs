@@ -11,6 +11,7 @@ use pgdl_measure::{
 };
 
 use crate::fit::fit;
+use crate::repeats::{REPEATS, repeated, repeats};
 
 /// Samples of a step.
 const BATCH: usize = 50;
@@ -27,6 +28,7 @@ pub struct IntrinsicDimension {
     steps: usize,
     rate: f64,
     most: i64,
+    repeats: usize,
 }
 
 /// What `intrinsic_dimension` says of itself.
@@ -52,9 +54,9 @@ pub static INFO: MeasureInfo = MeasureInfo {
                 halving from 256, then twice by halving a ratio; the value lies between the last two on a straight line over ln d, and is 1 where one dimension is enough. Each training \
                 is the same, and short: `steps` of Adam on 50 samples, no more than 40 epochs, the rate falling to 0: it is the dimension \
                 of what such a training learns, not of the whole fit. It carries the noise of the trainings, \
-                and of one projection for each d, without a standard error, which takes several searches: over seeds the \
+                and of one projection for each d: over seeds the \
                 deviation was 11 % on mnist_width/37 (6 seeds), and 73 % on /0 (7), whose 4 hidden units a training may \
-                or may not put to use. Undefined where \
+                or may not put to use. Only several searches (`repeats`) tell it of a network: then there is a standard error, and the details are the values. Undefined where \
                 the accuracy to compare with is no better than the share of the most frequent class, and where `most` dimensions (or all D) \
                 are not enough; the reason says how far they lead. Unavailable where a zoo keeps no initial weights.",
     stochastic: true,
@@ -85,6 +87,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
             kind: ParameterKind::Integer { default: 65536, min: 1, max: 1_000_000_000 },
             doc: "the largest d (at most D)",
         },
+        REPEATS,
     ],
 };
 
@@ -102,23 +105,30 @@ impl IntrinsicDimension {
             steps: usize::try_from(parameters.integer("steps")?).unwrap_or(usize::MAX),
             rate: parameters.float("lr")?,
             most: parameters.integer("most")?,
+            repeats: repeats(parameters)?,
         })
     }
 
     /// The accuracy on the sample after training in a subspace of `d` dimensions.
-    fn in_subspace(&self, probe: &Probe, initial: &Network, d: i64) -> Result<f64, MeasureError> {
-        let seed = probe.generator(&format!("projection d={d}")).next_u64();
+    fn in_subspace(
+        &self,
+        probe: &Probe,
+        initial: &Network,
+        d: i64,
+        repeat: &str,
+    ) -> Result<f64, MeasureError> {
+        let seed = probe.generator(&format!("projection d={d}{repeat}")).next_u64();
         let total = initial.architecture().trainable_count()?;
         let projection = Projection::new(self.projection, total, d, seed, (probe.kind(), probe.device()))?;
-        self.trained(probe, &Subspace::new(initial, Some(projection))?)
+        self.trained(probe, &Subspace::new(initial, Some(projection))?, repeat)
     }
 
-    fn trained(&self, probe: &Probe, subspace: &Subspace) -> Result<f64, MeasureError> {
+    fn trained(&self, probe: &Probe, subspace: &Subspace, repeat: &str) -> Result<f64, MeasureError> {
         let d = subspace.dimension();
         let samples = probe.sample_size();
         let batch = BATCH.min(samples);
         let steps = self.steps.min((EPOCHS * samples).div_ceil(batch));
-        let mut random = probe.generator("batches");
+        let mut random = probe.generator(&format!("batches{repeat}"));
         let mut order: Vec<i64> = Vec::new();
         let descent = Descent { steps, rate: self.rate };
         let z = descent.run(subspace, &mut |step| -> Result<Batch, MeasureError> {
@@ -142,6 +152,36 @@ impl IntrinsicDimension {
         })?;
         Ok(fit(probe, &subspace.network_at(&z)?, samples)?.accuracy)
     }
+
+    /// One search; the names of its generators end with `repeat`.
+    fn search(&self, probe: &Probe, initial: &Network, repeat: &str) -> Result<Measured, MeasureError> {
+        let total = initial.architecture().trainable_count()?;
+        let whole = self.trained(probe, &Subspace::new(initial, None)?, repeat)?;
+        let chance = chance(probe)?;
+        if whole <= chance {
+            return MeasureError::undefined(format!(
+                "the full accuracy {whole} is not above the share {chance} of the most frequent class"
+            ));
+        }
+        let search = ThresholdSearch { first: FIRST, most: self.most.min(total), halvings: 2 };
+        let target = self.accuracy * whole;
+        let Threshold { dimension, tried } =
+            search.run(target, &mut |d| self.in_subspace(probe, initial, d, repeat))?;
+        let Some(dimension) = dimension else {
+            let (d, best) = tried.last().copied().unwrap_or_default();
+            return MeasureError::undefined(format!(
+                "{d} dimensions are not enough: training in them reaches the accuracy {best}, and {target} is asked for"
+            ));
+        };
+        let mut measured = Measured::value(dimension)
+            .with_detail("full_accuracy", whole)
+            .with_detail("trainings", tried.len() as f64)
+            .with_detail("parameters", total as f64);
+        for (d, accuracy) in tried {
+            measured = measured.with_detail(&format!("accuracy_in_{d}"), accuracy);
+        }
+        Ok(measured)
+    }
 }
 
 /// The share of the most frequent label.
@@ -157,34 +197,9 @@ impl Measure for IntrinsicDimension {
 
     fn evaluate(&self, probe: &Probe) -> Result<Measured, MeasureError> {
         let initial = probe.folded_initial()?;
-        let total = initial.architecture().trainable_count()?;
-        if total == 0 {
+        if initial.architecture().trainable_count()? == 0 {
             return MeasureError::undefined("the network has no parameters");
         }
-        let whole = self.trained(probe, &Subspace::new(&initial, None)?)?;
-        let chance = chance(probe)?;
-        if whole <= chance {
-            return MeasureError::undefined(format!(
-                "the full accuracy {whole} is not above the share {chance} of the most frequent class"
-            ));
-        }
-        let search = ThresholdSearch { first: FIRST, most: self.most.min(total), halvings: 2 };
-        let target = self.accuracy * whole;
-        let Threshold { dimension, tried } =
-            search.run(target, &mut |d| self.in_subspace(probe, &initial, d))?;
-        let Some(dimension) = dimension else {
-            let (d, best) = tried.last().copied().unwrap_or_default();
-            return MeasureError::undefined(format!(
-                "{d} dimensions are not enough: training in them reaches the accuracy {best}, and {target} is asked for"
-            ));
-        };
-        let mut measured = Measured::value(dimension)
-            .with_detail("full_accuracy", whole)
-            .with_detail("trainings", tried.len() as f64)
-            .with_detail("parameters", total as f64);
-        for (d, accuracy) in tried {
-            measured = measured.with_detail(&format!("accuracy_in_{d}"), accuracy);
-        }
-        Ok(measured)
+        repeated(self.repeats, |repeat| self.search(probe, &initial, repeat))
     }
 }

@@ -8,6 +8,7 @@ pub mod prequential;
 pub mod pruning_curve;
 mod quantize;
 pub mod quantized_bits;
+mod repeats;
 pub mod two_part_code;
 
 /// Adds the family's measures to `registry`.

@@ -54,6 +54,18 @@ fn the_value_lies_between_dimensions_that_fail_and_those_that_are_enough() {
 }
 
 #[test]
+fn several_searches_have_a_mean_and_a_standard_error() {
+    let measured =
+        outcome("intrinsic_dimension:accuracy=0.7,lr=0.02,steps=40,repeats=3", trained().input()).unwrap();
+    let values: Vec<f64> = (0..3).map(|at| detail(&measured, &format!("run_{at}"))).collect();
+    let mean = values.iter().sum::<f64>() / 3.0;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 2.0;
+    assert!(variance > 0.0, "{values:?}");
+    assert!((measured.value - mean).abs() < 1e-9, "{measured:?}");
+    assert!((measured.standard_error.unwrap() - (variance / 3.0).sqrt()).abs() < 1e-9, "{measured:?}");
+}
+
+#[test]
 fn a_share_that_is_asked_for_less_needs_no_more_dimensions() {
     let value = |share| {
         outcome(&format!("intrinsic_dimension:accuracy={share},lr=0.02"), trained().input()).unwrap().value

@@ -5,7 +5,7 @@ use std::time::Instant;
 use pgdl_measure::contract;
 use pgdl_measure::network::{Activation, Architecture, Dense, Layer, Network};
 use pgdl_measure::tch::{Device, Kind, Tensor};
-use pgdl_measure::{Dataset, Generator, MeasureError, Measured, Probe, ProbeInput, Registry};
+use pgdl_measure::{Dataset, Detail, Generator, MeasureError, Measured, Probe, ProbeInput, Registry};
 
 const INPUTS: usize = 4;
 const CLASSES: usize = 3;
@@ -190,6 +190,25 @@ fn the_first_samples_are_taken_and_the_blocks_are_told() {
     let inputs = regression.inputs[..20 * INPUTS].to_vec();
     let first = Regression { inputs, labels: regression.labels[..20].to_vec(), ..regression };
     assert_eq!(few.value, value("prequential:samples=20", first.input()));
+}
+
+#[test]
+fn several_codes_have_a_mean_and_a_standard_error() {
+    let regression = Regression::separable(60);
+    let once = run("prequential:epochs=2", regression.input()).unwrap();
+    assert_eq!(once.standard_error, None);
+    let several = run("prequential:epochs=2,repeats=40", regression.input()).unwrap();
+    let detail = |at: usize| match several.details[&format!("run_{at}")] {
+        Detail::Number(number) => number,
+        ref other => panic!("{other:?}"),
+    };
+    let values: Vec<f64> = (0..40).map(detail).collect();
+    let mean = values.iter().sum::<f64>() / 40.0;
+    let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 39.0).sqrt();
+    assert!((several.value - mean).abs() < 1e-12 && deviation > 0.0);
+    assert!((several.standard_error.unwrap() - deviation / 40f64.sqrt()).abs() < 1e-12);
+    // Another random order is another code: one more from elsewhere lies among them.
+    assert!((once.value - mean).abs() < 5.0 * deviation, "{} {mean} {deviation}", once.value);
 }
 
 #[test]
