@@ -6,6 +6,7 @@
 //! re-exported.
 
 pub mod contract;
+pub mod draws;
 pub mod error;
 pub mod explain;
 pub mod expression;

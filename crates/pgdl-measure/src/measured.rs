@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::draws::{mean, standard_error_of_mean};
+
 /// The value of a measure on a network, and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -24,6 +26,11 @@ impl Measured {
     /// A value alone.
     pub fn value(value: f64) -> Self {
         Self { value, standard_error: None, layers: Vec::new(), details: BTreeMap::new() }
+    }
+
+    /// The mean of independent draws, with its standard error where there are two or more.
+    pub fn mean_of(draws: &[f64]) -> Self {
+        Self { standard_error: standard_error_of_mean(draws), ..Self::value(mean(draws)) }
     }
 
     /// With a Monte-Carlo standard error.

@@ -32,8 +32,5 @@ pub(crate) fn mean_of_draws(
     value: impl FnMut(usize) -> Result<f64, MeasureError>,
 ) -> Result<Measured, MeasureError> {
     let values = (0..draws).map(value).collect::<Result<Vec<f64>, _>>()?;
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    Ok(Measured::value(mean).with_standard_error((variance / count).sqrt()))
+    Ok(Measured::mean_of(&values))
 }

@@ -35,12 +35,9 @@ pub(crate) fn repeated(
         })?;
         values.push(next.value);
     }
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let measured = Measured::value(mean).with_standard_error((variance / count).sqrt());
+    let several = Measured::mean_of(&values);
     Ok(values
         .iter()
         .enumerate()
-        .fold(measured, |measured, (repeat, value)| measured.with_detail(&format!("run_{repeat}"), *value)))
+        .fold(several, |measured, (repeat, value)| measured.with_detail(&format!("run_{repeat}"), *value)))
 }

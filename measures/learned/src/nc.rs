@@ -155,15 +155,11 @@ impl Measure for NeuralComplexity {
         let model = checkpoint.model.ready(Precision::Float64, false).map_err(broken)?;
         let values = pgdl_nc::fit::estimate(&model, &rows).map_err(broken)?;
         let values: Vec<f64> = Vec::try_from(&values.f_to_kind(Kind::Double)?)?;
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let gap = match images.gap {
             Gap::Error => "train accuracy − test accuracy",
             Gap::CrossEntropy => "test cross-entropy − train cross-entropy",
         };
-        Ok(Measured::value(mean)
-            .with_standard_error((variance / count).sqrt())
+        Ok(Measured::mean_of(&values)
             .with_detail("gap", gap)
             .with_detail("checkpoint", description.recipe.name.as_str())
             .with_detail("trained_on", description.trained_on.as_str()))

@@ -1,5 +1,6 @@
 //! What the margins over k-variance share.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::{MeasureError, Measured, ParameterInfo, ParameterKind, Parameters, Probe, RegistryError};
 
 use crate::k_variance::{ClassVariance, KVariance};
@@ -62,19 +63,19 @@ impl Settings {
                 classes.iter().map(part).sum()
             })
             .collect();
-        let draws = self.draws as f64;
-        let mean = normalizers.iter().sum::<f64>() / draws;
+        let mean = mean(&normalizers);
         let value = -numerator / mean;
         if !value.is_finite() {
             return MeasureError::undefined(format!(
                 "the k-variances are {mean:e} on average over classes, and margins are divided by them"
             ));
         }
-        let variance = normalizers.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (draws - 1.0);
-        Ok(Measured::value(value)
-            .with_standard_error((value / mean).abs() * (variance / draws).sqrt())
+        let mut measured = Measured::value(value)
             .with_detail("margin", numerator)
             .with_detail("normalizer", mean)
-            .with_detail("classes_compared", classes.len() as f64))
+            .with_detail("classes_compared", classes.len() as f64);
+        measured.standard_error =
+            standard_error_of_mean(&normalizers).map(|error| (value / mean).abs() * error);
+        Ok(measured)
     }
 }

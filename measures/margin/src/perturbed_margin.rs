@@ -120,12 +120,7 @@ impl PerturbedMargin {
             values.push(drawn.value);
             left_out += drawn.left_out;
         }
-        let draws = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / draws;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (draws - 1.0);
-        Ok(Measured::value(mean)
-            .with_standard_error((variance / draws).sqrt())
-            .with_detail("left_out", left_out as f64))
+        Ok(Measured::mean_of(&values).with_detail("left_out", left_out as f64))
     }
 
     fn draw(self, probe: &Probe, place: Place, generator: &mut Generator) -> Result<Drawn, MeasureError> {

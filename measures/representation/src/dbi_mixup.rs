@@ -1,5 +1,6 @@
 //! The winner of the 2020 competition: separated classes that mixtures respect.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::network::Layer;
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{
@@ -9,7 +10,6 @@ use pgdl_measure::{
 
 use crate::class_geometry::ClassGeometry;
 use crate::davies_bouldin::davies_bouldin;
-use crate::draws::{mean, standard_error_of_mean};
 use crate::gram::{chosen_labels, chosen_samples, samples_parameter};
 use crate::shuffle_buffer::ShuffleBuffer;
 

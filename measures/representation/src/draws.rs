@@ -1,19 +1,6 @@
 //! What repeated draws say together.
 
-/// The mean of some values.
-pub(crate) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// The standard error of the mean of independent draws, s/√n; `None` for fewer than two.
-pub(crate) fn standard_error_of_mean(values: &[f64]) -> Option<f64> {
-    if values.len() < 2 {
-        return None;
-    }
-    let (centre, count) = (mean(values), values.len() as f64);
-    let variance = values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (count - 1.0);
-    Some((variance / count).sqrt())
-}
+use pgdl_measure::draws::standard_error_of_mean;
 
 /// The middle of the values, or the mean of the two middle ones; `None` when there are none.
 pub(crate) fn median(values: &mut [f64]) -> Option<f64> {

@@ -1,11 +1,11 @@
 //! The shape of the correlations between neurons.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::{
     Invariances, Measure, MeasureError, MeasureInfo, Measured, ParameterInfo, ParameterKind, Parameters,
     Probe, RegistryError,
 };
 
-use crate::draws::{mean, standard_error_of_mean};
 use crate::neuron_correlations::NeuronCorrelations;
 use crate::persistence::{Class, Dimension};
 

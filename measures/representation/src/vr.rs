@@ -1,5 +1,6 @@
 //! How the label variation changes from layer to layer.
 
+use pgdl_measure::draws::mean;
 use pgdl_measure::network::Source;
 use pgdl_measure::{
     Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo,
@@ -7,7 +8,7 @@ use pgdl_measure::{
 };
 
 use crate::as_coded;
-use crate::draws::{mean, median};
+use crate::draws::median;
 use crate::gram::{Grams, Samples};
 use crate::hidden_layers::{hidden_and_output, inputs_of_last};
 use crate::label_variation::PAPER;

@@ -88,11 +88,7 @@ impl Measure for LayerRerandomize {
             values.push(self.report.value(entries.accuracy, &accuracies));
             means.iter_mut().zip(&accuracies).for_each(|(mean, one)| *mean += one / self.draws as f64);
         }
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        Ok(Measured::value(mean)
-            .with_standard_error((variance / count).sqrt())
+        Ok(Measured::mean_of(&values)
             .with_layers(entries.details(&means))
             .with_detail("accuracy", entries.accuracy))
     }

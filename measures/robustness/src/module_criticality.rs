@@ -1,5 +1,6 @@
 //! How far back towards the beginning, and with how much noise, each layer can go.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::network::Network;
 use pgdl_measure::sums::sum_of_squared_differences;
 use pgdl_measure::tch::Tensor;
@@ -149,14 +150,9 @@ impl Module<'_> {
         Ok(Some(low))
     }
 
-    /// The mean error at this place, and its standard error over the draws; NaN for a single draw.
-    fn mean_error(&self, alpha: f64, sigma: f64) -> Result<(f64, f64), MeasureError> {
-        let draws = self.noise.iter().map(|noise| self.error_with(alpha, sigma, noise));
-        let errors = draws.collect::<Result<Vec<f64>, _>>()?;
-        let count = errors.len() as f64;
-        let mean = errors.iter().sum::<f64>() / count;
-        let variance = errors.iter().map(|error| (error - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        Ok((mean, (variance / count).sqrt()))
+    /// The errors at this place, draw by draw.
+    fn errors(&self, alpha: f64, sigma: f64) -> Result<Vec<f64>, MeasureError> {
+        self.noise.iter().map(|noise| self.error_with(alpha, sigma, noise)).collect()
     }
 
     /// The standard error of (α/σ)², σ being where the mean error passes ε.
@@ -164,11 +160,11 @@ impl Module<'_> {
         if sigma >= LARGEST {
             return Ok(Some(0.0));
         }
-        let (_, spread) = self.mean_error(alpha, sigma)?;
-        let rise = self.mean_error(alpha, sigma * STRETCH)?.0 - self.mean_error(alpha, sigma / STRETCH)?.0;
-        let slope = rise / (2.0 * STRETCH.ln());
-        // (α/σ)² falls by 2 for each 1 of ln σ.
-        Ok((slope > 0.0 && spread.is_finite()).then(|| 2.0 * (alpha / sigma).powi(2) * spread / slope))
+        let Some(spread) = standard_error_of_mean(&self.errors(alpha, sigma)?) else { return Ok(None) };
+        let (above, below) = (self.errors(alpha, sigma * STRETCH)?, self.errors(alpha, sigma / STRETCH)?);
+        let slope = (mean(&above) - mean(&below)) / (2.0 * STRETCH.ln());
+        // (α/σ)² falls by 2 of itself for each 1 of ln σ.
+        Ok((slope > 0.0).then(|| 2.0 * (alpha / sigma).powi(2) * spread / slope))
     }
 
     /// min (α/σ)²; nothing where the layer bears no noise.

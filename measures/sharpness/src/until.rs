@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::{MeasureError, Probe};
 
 /// When to stop.
@@ -25,10 +26,8 @@ pub(crate) struct Mean {
 
 impl Mean {
     fn of(draws: &[f64]) -> Self {
-        let count = draws.len() as f64;
-        let mean = draws.iter().sum::<f64>() / count;
-        let variance = draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        Self { mean, standard_error: (variance / count).sqrt(), draws: draws.len() }
+        let standard_error = standard_error_of_mean(draws).unwrap_or(f64::NAN);
+        Self { mean: mean(draws), standard_error, draws: draws.len() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The empirical Rademacher complexity.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::network::per_sample_gradients;
 use pgdl_measure::sums::sum_of_squares;
 use pgdl_measure::tch::{Kind, Reduction, Tensor};
@@ -140,10 +141,7 @@ impl Norms {
         let root = self.mean_square.sqrt();
         let draws: Vec<f64> =
             self.squares.iter().map(|square| (square.sqrt() / root - 1.0).powi(2) / 2.0).collect();
-        let count = draws.len() as f64;
-        let mean = draws.iter().sum::<f64>() / count;
-        let variance = draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        (root * (1.0 - mean), root * (variance / count).sqrt())
+        (root * (1.0 - mean(&draws)), root * standard_error_of_mean(&draws).unwrap_or(f64::NAN))
     }
 }
 
