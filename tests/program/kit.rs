@@ -4,57 +4,21 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::Place;
-
-const RECIPE: &str = r#"
-schema = 1
-name = "small_vgg"
-seed = 7
-family = "vgg"
-
-[synthetic]
-shape = [8, 8, 3]
-classes = 3
-train = 96
-test = 60
-noise = 1.0
-
-[fixed]
-dense_width = 6
-num_dense_layers = 1
-weight_decay = 0.0
-dropout_p = 0.0
-bs = 16
-lr = 0.01
-
-[[axis]]
-name = "convwidth"
-values = [4, 8]
-
-[[axis]]
-name = "num_conv_blocks"
-values = [1, 2]
-
-[training]
-optimizer = "adam"
-max_epochs = 6
-"#;
+use crate::small_zoo;
 
 #[test]
 #[ignore = "needs TensorFlow: run scripts/interchange"]
 fn the_competitions_kit_reads_a_zoo_of_ours() {
     let python =
         std::env::var_os("PGDL_KERAS_PYTHON").expect("PGDL_KERAS_PYTHON names a Python with TensorFlow");
-    let place = Place::new();
-    std::fs::write(place.path("recipe.toml"), RECIPE).unwrap();
-    place.run(&["zoo", "build", "recipe.toml", "--output", "small_vgg", "--device", "cpu"], 0);
-    place.run(&["zoo", "check", "small_vgg"], 0);
-    place.run(&["zoo", "export", "small_vgg", "exported"], 0);
+    let place = small_zoo::place();
+    place.run(&["zoo", "check", "small"], 0);
+    place.run(&["zoo", "export", "small", "exported"], 0);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/keras/evaluate_zoo.py");
     let output = Command::new(python)
         .arg(script)
-        .arg(place.path("exported/input_data/small_vgg"))
-        .arg(place.path("exported/reference_data/small_vgg/model_configs.json"))
+        .arg(place.path("exported/input_data/small"))
+        .arg(place.path("exported/reference_data/small/model_configs.json"))
         .arg(place.path("report.json"))
         .env("TF_CPP_MIN_LOG_LEVEL", "3")
         .env("CUDA_VISIBLE_DEVICES", "")
@@ -64,7 +28,7 @@ fn the_competitions_kit_reads_a_zoo_of_ours() {
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(place.path("report.json")).unwrap()).unwrap();
     let networks = report.as_object().unwrap();
-    assert_eq!(networks.len(), 4);
+    assert_eq!(networks.len(), small_zoo::NETWORKS);
     for (network, row) in networks {
         for (split, samples) in [("train", 96.0), ("test", 60.0)] {
             let (found, listed) = (&row[format!("{split}_acc")], &row[format!("listed_{split}_acc")]);

@@ -15,6 +15,7 @@ mod changes;
 mod documentation;
 mod invariances;
 mod specimen;
+mod spread;
 
 use std::fmt;
 use std::time::Instant;
@@ -30,6 +31,7 @@ use crate::registry::{Registry, Resolved};
 pub use changes::{rescale_layers, scale_before_batch_norm, scale_logits};
 pub use invariances::audit_invariances;
 pub use specimen::{Specimen, tiny_networks, with_outputs};
+pub use spread::{Spread, spread_over_seeds};
 
 /// Relative difference that rounding in f64 explains, in whatever order sums are taken.
 const ROUNDING: f64 = 1e-9;

@@ -40,7 +40,7 @@ use pgdl_measure::contract;
 use pgdl_measure::{Measured, Probe, ProbeInput, Registry, RegistryError};
 
 pub use error::Broken;
-pub use pgdl_measure::contract::{Specimen, tiny_networks, with_outputs};
+pub use pgdl_measure::contract::{Specimen, Spread, spread_over_seeds, tiny_networks, with_outputs};
 pub use tiny_zoo::{TinyZoo, TrainedNetwork};
 
 /// Checks every measure that `register` adds: the contract of [`pgdl_measure::contract`] on tiny networks, and on the

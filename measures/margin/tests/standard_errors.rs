@@ -1,7 +1,7 @@
 //! The standard error that a random measure reports is the spread of its values over seeds.
 
-use pgdl_measure::contract::tiny_networks;
-use pgdl_measure::{Probe, ProbeInput, Registry};
+use pgdl_measure::Registry;
+use pgdl_measure::contract::{spread_over_seeds, tiny_networks};
 
 const SEEDS: u64 = 60;
 
@@ -18,18 +18,8 @@ fn standard_errors_are_the_spread_over_seeds() {
         "kv_margin",
         "kv_gn_margin:draws=4",
     ] {
-        let resolved = registry.resolve(spec).unwrap();
-        let (mut values, mut squares) = (Vec::new(), 0.0);
-        for seed in 0..SEEDS {
-            let probe = Probe::new(ProbeInput { seed, ..specimen.input() }).unwrap();
-            let measured = probe.evaluate(&resolved).outcome.unwrap();
-            values.push(measured.value);
-            squares += measured.standard_error.unwrap().powi(2) / SEEDS as f64;
-        }
-        let mean = values.iter().sum::<f64>() / SEEDS as f64;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (SEEDS - 1) as f64;
+        let spread = spread_over_seeds(&registry, spec, SEEDS, || specimen.input()).unwrap();
         // Both are estimates with relative errors of √(2/60) and √(2/(3 · 60)): four of their standard deviations.
-        let ratio = variance / squares;
-        assert!((0.4..2.1).contains(&ratio), "{spec}: variance {variance:e}, reported {squares:e}");
+        assert!((0.4..2.1).contains(&spread.ratio()), "{spec}: {spread:?}");
     }
 }

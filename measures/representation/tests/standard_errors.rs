@@ -1,6 +1,7 @@
 //! Standard errors are what repeated runs with other seeds show.
 
 use pgdl_measure::ProbeInput;
+use pgdl_measure::contract::spread_over_seeds;
 
 mod small_network;
 use small_network::*;
@@ -15,12 +16,7 @@ const RUNS: u64 = 40;
 const RATIO: std::ops::Range<f64> = 0.36..2.15;
 
 fn ratio(spec: &str, make: impl Fn() -> ProbeInput) -> f64 {
-    let runs: Vec<_> = (0..RUNS).map(|seed| evaluate(spec, ProbeInput { seed, ..make() }).unwrap()).collect();
-    let count = runs.len() as f64;
-    let mean = runs.iter().map(|run| run.value).sum::<f64>() / count;
-    let shown = runs.iter().map(|run| (run.value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    let claimed = runs.iter().map(|run| run.standard_error.unwrap().powi(2)).sum::<f64>() / count;
-    shown / claimed
+    spread_over_seeds(&registry(), spec, RUNS, make).unwrap().ratio()
 }
 
 #[test]

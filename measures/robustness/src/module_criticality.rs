@@ -307,30 +307,4 @@ mod tests {
             }
         }
     }
-
-    /// Over seeds, that is over draws of u, the values spread as their standard errors say.
-    #[test]
-    fn standard_errors_are_the_spread_over_seeds() {
-        for specimen in tiny_networks().unwrap() {
-            let labels =
-                specimen.network.forward(&specimen.train.inputs, Mode::Evaluate).unwrap().argmax(1, false);
-            let measure = ModuleCriticality { samples: 500, draws: 16, error: 0.1 };
-            let found: Vec<Measured> = (0..40)
-                .map(|seed| {
-                    let train = Dataset {
-                        inputs: specimen.train.inputs.shallow_clone(),
-                        labels: labels.shallow_clone(),
-                    };
-                    let input = ProbeInput { train, seed, ..specimen.input() };
-                    measure.evaluate(&Probe::new(input).unwrap()).unwrap()
-                })
-                .collect();
-            let mean = found.iter().map(|one| one.value).sum::<f64>() / 40.0;
-            let variance = found.iter().map(|one| (one.value - mean).powi(2)).sum::<f64>() / 39.0;
-            let squares = found.iter().map(|one| one.standard_error.unwrap().powi(2));
-            let told = squares.sum::<f64>() / 40.0;
-            let ratio = (told / variance).sqrt();
-            assert!(ratio > 0.65 && ratio < 1.5, "{}: {ratio} of {}", specimen.name, variance.sqrt());
-        }
-    }
 }

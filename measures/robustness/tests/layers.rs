@@ -1,6 +1,6 @@
 //! Layers set back and drawn afresh, against networks put together by hand.
 
-use pgdl_measure::contract::{self, Specimen, tiny_networks};
+use pgdl_measure::contract::{self, Specimen, spread_over_seeds, tiny_networks};
 use pgdl_measure::network::{Mode, Network};
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{Dataset, Evaluation, MeasureError, Measured, Probe, ProbeInput, Registry};
@@ -133,5 +133,17 @@ fn without_initial_weights_there_is_nothing_to_go_back_to() {
     for id in ["layer_reinit", "layer_rerandomize", "module_criticality"] {
         let input = ProbeInput { initial: None, ..right(&specimen) };
         assert!(matches!(run(id, input).outcome, Err(MeasureError::Unavailable(_))), "{id}");
+    }
+}
+
+/// Over seeds, that is over draws, values spread as their standard errors say: 40 of them tell a variance to √(2/39), and claims come
+/// from 16 draws and a slope.
+#[test]
+fn standard_errors_are_the_spread_over_seeds() {
+    for specimen in tiny_networks().unwrap() {
+        for spec in ["module_criticality:draws=16", "layer_rerandomize:draws=8"] {
+            let spread = spread_over_seeds(&registry(), spec, 40, || right(&specimen)).unwrap();
+            assert!((0.4..2.2).contains(&spread.ratio()), "{} {spec}: {spread:?}", specimen.name);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use pgdl_measure::contract::spread_over_seeds;
 use pgdl_measure::network::{Activation, Architecture, Dense, Layer, Network};
 use pgdl_measure::tch::{Device, Kind, Tensor};
 use pgdl_measure::{Dataset, Detail, Generator, MeasureError, Measured, Probe, ProbeInput, Registry};
@@ -136,10 +137,14 @@ fn positions(order: Vec<i64>) -> Vec<usize> {
     order.into_iter().map(|at| at as usize).collect()
 }
 
-fn run(spec: &str, input: ProbeInput) -> Result<Measured, MeasureError> {
+fn registry() -> Registry {
     let mut registry = Registry::new();
     pgdl_measure_stability::register(&mut registry).unwrap();
-    Probe::new(input).unwrap().evaluate(&registry.resolve(spec).unwrap()).outcome
+    registry
+}
+
+fn run(spec: &str, input: ProbeInput) -> Result<Measured, MeasureError> {
+    Probe::new(input).unwrap().evaluate(&registry().resolve(spec).unwrap()).outcome
 }
 
 fn detail(measured: &Measured, name: &str) -> f64 {
@@ -225,12 +230,9 @@ fn repeated_runs_scatter_by_the_standard_error() {
     let regression = Regression::learnable(400);
     for data in ["same", "disjoint"] {
         let spec = format!("disagreement:data={data},epochs=3,held_out=60,lr=0.2,samples=32");
-        let runs: Vec<Measured> = (0..RUNS).map(|seed| run(&spec, regression.input(seed)).unwrap()).collect();
-        let mean = runs.iter().map(|run| run.value).sum::<f64>() / RUNS as f64;
-        let variance = runs.iter().map(|run| (run.value - mean).powi(2)).sum::<f64>() / (RUNS - 1) as f64;
-        let claimed = runs.iter().map(|run| run.standard_error.unwrap().powi(2)).sum::<f64>() / RUNS as f64;
+        let spread = spread_over_seeds(&registry(), &spec, RUNS, || regression.input(0)).unwrap();
         // Relative standard errors: √(2/149) of the variance, √(2/3/150) of the claim from 4 pairs each; 4 of both.
-        let ratio = claimed / variance;
+        let ratio = 1.0 / spread.ratio();
         assert!((ratio - 1.0).abs() < 4.0 * (2.0 / 149.0 + 2.0 / 450.0f64).sqrt(), "{data}: {ratio}");
     }
 }

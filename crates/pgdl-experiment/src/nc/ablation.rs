@@ -4,15 +4,15 @@ use pgdl_nc::hypotheses::Hypotheses;
 use pgdl_nc::learner::Regularizer;
 use pgdl_nc::model::{Precision, Value};
 use pgdl_nc::random::Draws;
-use pgdl_nc::{Observations, Recipe};
-use pgdl_report::{Cell, Column, Curve, Curves, Digits, Table};
+use pgdl_nc::{Checkpoint, Observations, Point, Recipe};
+use pgdl_report::{Cell, Column, Curve, CurvePoint, Curves, Digits, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExperimentError, Result};
 use crate::estimate::{cell, mean_of};
 use crate::experiment::{Experiment, ExperimentInfo, OptionInfo};
 use crate::nc::PAPER;
-use crate::nc::model::meta_trained;
+use crate::nc::model::meta_trained_with_curve;
 use crate::outcome::Outcome;
 use crate::run::{Run, Settings};
 
@@ -25,9 +25,9 @@ static INFO: ExperimentInfo = ExperimentInfo {
     title: "On tasks with one image of each of ten classes, Neural Complexity without the constant, without the losses of train \
             rows, and without the bilinear layer.",
     paper: PAPER,
-    version: 2,
+    version: 3,
     quick: "150 meta-steps, one seed; minutes",
-    full: "1,500 meta-steps, 3 seeds; an hour",
+    full: "6,000 meta-steps, 3 seeds; an hour",
     data: &["mnist", "fashion_mnist"],
     options: &[OptionInfo {
         name: "dataset",
@@ -94,11 +94,16 @@ const VARIANTS: [(&str, Value); 4] = [
     ("no_bilinear", Value { bilinear: false, ..WHOLE }),
 ];
 
-/// How a model does on held-out tasks.
+/// How a model does.
 #[derive(Serialize, Deserialize)]
 struct Errors {
+    /// On held-out tasks.
     mean_square: f64,
     r2: f64,
+    /// The running mean of its Huber loss on what it learns from, at the end.
+    training_loss: f64,
+    /// Meta-steps, and R² on a few held-out tasks after them.
+    on_the_way: Vec<(u64, f64)>,
 }
 
 impl Experiment for NcAblation {
@@ -119,8 +124,10 @@ impl Experiment for NcAblation {
             Column::new("variant", "model"),
             number("mean_square", "mean squared error of the gap").with_interval(),
             number("r2", "R²").with_interval(),
+            number("training_loss", "Huber loss in meta-training").with_interval(),
         ]);
         let mut curves = Vec::new();
+        let mut ways: Vec<Vec<Errors>> = Vec::new();
         let mut means = Vec::new();
         for (place, (name, value)) in VARIANTS.into_iter().enumerate() {
             let mut found: Vec<Errors> = Vec::new();
@@ -128,19 +135,22 @@ impl Experiment for NcAblation {
                 let folder = format!("model_{name}_{seed}");
                 // The seed of recipes is a signed number of 64 bits.
                 let recipe = recipe(asked, run.quick(), value, run.seed(&format!("model {seed}")) >> 1)?;
-                let checkpoint = meta_trained(run, recipe, &folder)?;
+                let (checkpoint, curve) = meta_trained_with_curve(run, recipe, &folder)?;
                 let key = format!("variant={name} seed={seed}");
-                found.push(run.cell(&key, |run| errors(run, &checkpoint))?);
+                found.push(run.cell(&key, |run| errors(run, &checkpoint, &curve))?);
             }
             means.extend(mean_of(&found, |errors| errors.mean_square).map(|estimate| (name, estimate.value)));
             table.push(vec![
                 Cell::text(name),
                 cell(mean_of(&found, |errors| errors.mean_square)),
                 cell(mean_of(&found, |errors| errors.r2)),
+                cell(mean_of(&found, |errors| errors.training_loss)),
             ]);
             let points = found.iter().map(|errors| (place as f64, errors.mean_square));
             curves.push(Curve { line: false, dots: true, ..Curve::through(name, points) });
+            ways.push(found);
         }
+        let (on_the_way, way_curves) = on_the_way(&ways);
         means.sort_by(|left, right| left.1.total_cmp(&right.1));
         let order: Vec<&str> = means.iter().map(|(name, _)| *name).collect();
         let figure = Curves {
@@ -157,13 +167,49 @@ impl Experiment for NcAblation {
                 order.join(", ")
             ))
             .table("ablation", asked.title, table)
-            .figure("ablation", figure))
+            .table("on_the_way", "R² on a few held-out tasks through meta-training", on_the_way)
+            .figure("ablation", figure)
+            .figure(
+                "on_the_way",
+                Curves {
+                    title: "Fit to held-out tasks through meta-training".to_owned(),
+                    x: "meta-steps".to_owned(),
+                    y: "R²".to_owned(),
+                    curves: way_curves,
+                    ..Curves::default()
+                },
+            ))
     }
+}
+
+/// R² through meta-training, the variants side by side; `runs` are theirs, in their order.
+fn on_the_way(runs: &[Vec<Errors>]) -> (Table, Vec<Curve>) {
+    let mut columns = vec![Column::new("steps", "meta-steps")];
+    columns.extend(
+        VARIANTS.map(|(name, _)| Column::new(name, name).digits(Digits::Significant(3)).with_interval()),
+    );
+    let mut table = Table::new(columns);
+    let mut curves: Vec<Curve> = VARIANTS.iter().map(|(name, _)| Curve::of(*name, Vec::new())).collect();
+    let steps = runs.first().and_then(|runs| runs.first()).map_or(&[][..], |run| &run.on_the_way);
+    for (place, (step, _)) in steps.iter().enumerate() {
+        let mut row = vec![Cell::number(*step as f64)];
+        for (runs, curve) in runs.iter().zip(&mut curves) {
+            let r2 = mean_of(runs, |run| run.on_the_way.get(place).map_or(f64::NAN, |(_, r2)| *r2));
+            row.push(cell(r2));
+            curve.points.extend(r2.map(|r2| CurvePoint {
+                x: *step as f64,
+                y: r2.value,
+                interval: r2.interval,
+            }));
+        }
+        table.push(row);
+    }
+    (table, curves)
 }
 
 /// 10-way 1-shot tasks; all variants of a seed see the same tasks and learners.
 fn recipe(of: Tasks, quick: bool, value: Value, seed: u64) -> Result<Recipe> {
-    let (steps, fill, tasks) = if quick { (150, 500, 16) } else { (1_500, 4_000, 32) };
+    let (steps, fill, tasks) = if quick { (150, 500, 16) } else { (6_000, 4_000, 32) };
     Ok(Recipe::parse(&format!(
         r#"
 schema = 1
@@ -208,7 +254,7 @@ lambda = 0.0
 lambda_steps = 1
 
 [watch]
-every = {steps}
+every = {every}
 tasks = {tasks}
 save = 1000
 "#,
@@ -217,10 +263,11 @@ save = 1000
         constant = value.constant,
         loss = value.loss,
         warmup = steps / 20,
+        every = steps / 10,
     ))?)
 }
 
-fn errors(run: &Run<'_>, checkpoint: &pgdl_nc::Checkpoint) -> Result<Errors> {
+fn errors(run: &Run<'_>, checkpoint: &Checkpoint, curve: &[Point]) -> Result<Errors> {
     let hypotheses = Hypotheses::of(&checkpoint.description.recipe, run.device(), &mut |_| {})?;
     let tasks = if run.quick() { 64 } else { 512 };
     let seed = run.seed("held-out tasks");
@@ -234,7 +281,12 @@ fn errors(run: &Run<'_>, checkpoint: &pgdl_nc::Checkpoint) -> Result<Errors> {
     let observations = Observations::new(&model, &snapshots)?;
     let differences = observations.differences();
     let squares = differences.iter().map(|difference| difference * difference).sum::<f64>();
-    Ok(Errors { mean_square: squares / differences.len() as f64, r2: observations.fit()?.r2 })
+    Ok(Errors {
+        mean_square: squares / differences.len() as f64,
+        r2: observations.fit()?.r2,
+        training_loss: curve.last().map_or(f64::NAN, |point| point.loss),
+        on_the_way: curve.iter().map(|point| (point.step, point.plain.r2)).collect(),
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pgdl_nc::learner::Learner;
 use pgdl_nc::model::{Precision, Ready};
 use pgdl_nc::task::Sinusoids;
-use pgdl_nc::{Checkpoint, MetaTraining, NcError, Recipe};
+use pgdl_nc::{Checkpoint, MetaTraining, NcError, Point, Recipe};
 
 use crate::error::{ExperimentError, Result};
 use crate::experiment::OptionInfo;
@@ -67,6 +67,15 @@ pub fn trained(run: &mut Run<'_>) -> Result<Trained> {
 
 /// The model of a recipe, trained in the folder of this name in the run's folder, where an interrupted training goes on.
 pub fn meta_trained(run: &mut Run<'_>, recipe: Recipe, folder: &str) -> Result<Checkpoint> {
+    Ok(meta_trained_with_curve(run, recipe, folder)?.0)
+}
+
+/// The same, and how it did on held-out tasks on the way.
+pub fn meta_trained_with_curve(
+    run: &mut Run<'_>,
+    recipe: Recipe,
+    folder: &str,
+) -> Result<(Checkpoint, Vec<Point>)> {
     let mut training = MetaTraining::open(recipe, &run.folder().join(folder), run.device())?;
     let total = training.recipe().meta.steps;
     if training.step() < total {
@@ -79,6 +88,6 @@ pub fn meta_trained(run: &mut Run<'_>, recipe: Recipe, folder: &str) -> Result<C
     }
     match trained {
         Err(NcError::Interrupted { .. }) => Err(ExperimentError::Interrupted { done: 0 }),
-        trained => Ok(trained?),
+        trained => Ok((trained?, training.curve().to_vec())),
     }
 }
