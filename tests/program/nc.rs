@@ -1,8 +1,12 @@
 //! `pgdl nc`: training, interruption, evaluation, inspection, and what is refused.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::fake_mnist::fake_mnist;
+use crate::small_zoo;
 use crate::support::{Answer, Place};
 
 const RECIPE: &str = r#"
@@ -161,6 +165,58 @@ fn classification() {
     assert!(evaluated.stdout.lines().count() > 1, "{}", evaluated.stdout);
     // 20 hypotheses permit 1 − 2·√(ln 40 / 40) = 0.3926, and one that exceeds ε would take 0.05 of it.
     assert!(evaluated.stderr.contains("P[L ≤ L̂ + NC + ε] ≥ 0.3926 (0.0000 of n"), "{}", evaluated.stderr);
+}
+
+/// A zoo whose gaps lie on a line of the estimates: the line is found, and the new checkpoint refuses that zoo's networks.
+#[test]
+fn calibrate() {
+    let place = small_zoo::place();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../measures/learned/checkpoints/cifar10.safetensors")
+        .canonicalize()
+        .unwrap();
+    let shipped = shipped.to_str().unwrap();
+    let spec = format!("nc:checkpoint=\"{shipped}\"");
+    let evaluated = place
+        .run(&["eval", "--zoo", "small", "--measure", &spec, "--device", "cpu", "--format", "json"], 0)
+        .json();
+    let listing = place.path("small/model_configs.json");
+    let mut zoo: Value = serde_json::from_slice(&std::fs::read(&listing).unwrap()).unwrap();
+    for row in evaluated.as_array().unwrap() {
+        let metrics = &mut zoo[row["network"].as_str().unwrap()]["metrics"];
+        let gap = 0.1 + 0.25 * row["value"].as_f64().unwrap();
+        (metrics["train_acc"], metrics["test_acc"]) = (json!(1.0), json!(1.0 - gap));
+    }
+    std::fs::write(&listing, zoo.to_string()).unwrap();
+
+    let calibrate = |checkpoint: &str, exit: i32| {
+        let arguments = [
+            "nc",
+            "calibrate",
+            checkpoint,
+            "--zoo",
+            "small",
+            "--output",
+            "own.safetensors",
+            "--device",
+            "cpu",
+        ];
+        place.run(&arguments, exit)
+    };
+    let calibrated = calibrate(shipped, 0);
+    let line = "gap ≈ 0.1000 + 0.2500 · NC on 4 networks of small: R² 1.0000, standard deviation 0.0000";
+    assert!(calibrated.stderr.contains(line), "{}", calibrated.stderr);
+    let inspected = place.run(&["nc", "inspect", "own.safetensors"], 0).json();
+    assert_eq!(inspected["calibration"]["zoo"], "small");
+    assert_eq!(inspected["calibration"]["networks"].as_array().unwrap().len(), 4);
+    let again = calibrate("own.safetensors", 6);
+    assert!(again.stderr.contains("is calibrated on small already"), "{}", again.stderr);
+
+    let own =
+        ["score", "--zoo", "small", "--measure", "nc:checkpoint=\"own.safetensors\"", "--device", "cpu"];
+    let refused = place.run(&own, 4);
+    assert!(refused.stdout.contains("4 unavailable"), "{}", refused.stdout);
+    assert!(refused.stderr.contains("the checkpoint saw this network, one of `small`"), "{}", refused.stderr);
 }
 
 #[test]

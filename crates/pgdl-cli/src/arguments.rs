@@ -492,6 +492,21 @@ pub enum RegularizerName {
     Nc,
 }
 
+/// `pgdl nc calibrate`
+#[derive(Debug, Args)]
+pub struct CalibrateArguments {
+    /// A checkpoint of the form for classification
+    pub checkpoint: PathBuf,
+    /// The zoo
+    #[arg(long, value_name = "ZOO")]
+    pub zoo: String,
+    /// The new checkpoint
+    #[arg(long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
 /// `pgdl nc …`
 #[derive(Debug, Subcommand)]
 pub enum NcCommand {
@@ -530,6 +545,11 @@ pub enum NcCommand {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Fit a checkpoint's estimates to the gaps of a zoo's networks, so that they are gaps of networks of that kind
+    ///
+    /// The order of estimates does not change. On the zoo's own networks, whose gaps it saw, the new checkpoint is
+    /// unavailable.
+    Calibrate(Box<CalibrateArguments>),
     /// Print what a checkpoint was trained on and how, as JSON
     Inspect {
         /// A checkpoint

@@ -113,7 +113,7 @@ fn run(command: Command, registry: &mut Registry, terminal: &Terminal) -> Outcom
         Command::Predict(arguments) => commands::predict::run(&arguments, terminal),
         Command::Report(arguments) => commands::report::run(&arguments, registry, terminal),
         Command::Network(arguments) => commands::train::run(&arguments, terminal),
-        Command::Nc(command) => commands::nc::run(command, terminal),
+        Command::Nc(command) => commands::nc::run(command, registry, terminal),
         Command::Experiment(arguments) => commands::experiment::run(arguments, terminal),
         Command::Doctor => commands::doctor::run(registry, terminal),
         Command::Schema => commands::manual::schema(terminal),

@@ -1,7 +1,10 @@
 //! The weight tensors W_ℓ of the formulas: convolution kernels and dense matrices, without biases and normalization.
 
 use pgdl_network::{Layer, Network, Role, Source};
-use tch::Tensor;
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::MeasureError;
 
 /// One weight tensor of a network.
 #[derive(Debug)]
@@ -43,6 +46,22 @@ pub fn kernels(network: &Network) -> Vec<Kernel<'_>> {
             }
         })
         .collect()
+}
+
+/// What a network is recognized by: the first 16 hexadecimal digits of the SHA-256 of its last kernel, as 32-bit numbers in
+/// row-major order, little-endian. It depends on no file format, device, or kind of numbers.
+///
+/// # Errors
+/// libtorch refuses.
+pub fn digest(network: &Network) -> Result<String, MeasureError> {
+    let mut hash = Sha256::new();
+    if let Some(kernel) = kernels(network).last() {
+        let numbers = kernel.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+        for number in Vec::<f32>::try_from(&numbers.f_reshape([-1])?)? {
+            hash.update(number.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Of each node, whether its output is a hidden representation or behind one: whether a weight tensor has had a part in

@@ -37,7 +37,7 @@ pub use error::{MeasureError, RegistryError};
 pub use expression::{Estimate, Expression};
 pub use generator::Generator;
 pub use info::{Effect, Invariances, MeasureInfo, Need};
-pub use kernels::{Kernel, behind_kernels, kernels};
+pub use kernels::{Kernel, behind_kernels, digest, kernels};
 pub use measure::Measure;
 pub use measured::{Detail, LayerDetail, Measured};
 pub use parameter::{ParameterInfo, ParameterKind, ParameterValue, Parameters};

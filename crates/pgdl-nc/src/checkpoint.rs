@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::calibration::Calibration;
 use crate::error::{NcError, Result};
 use crate::files;
 use crate::meta::{Header, Point};
@@ -42,6 +43,9 @@ pub struct Description {
     /// What the training began from, where that was no random model: all that it was trained on counts here too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun_from: Option<Box<Description>>,
+    /// The zoo whose gaps gave its estimates their units. No other network of a zoo has a part in a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 impl Description {
@@ -70,6 +74,7 @@ impl Description {
             left_out,
             held_out,
             begun_from: None,
+            calibration: None,
         })
     }
 }

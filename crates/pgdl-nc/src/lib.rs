@@ -7,6 +7,7 @@
 mod adam;
 pub mod bank;
 pub mod bound;
+pub mod calibration;
 pub mod checkpoint;
 pub mod classifier;
 pub mod closed_form;
@@ -27,6 +28,7 @@ pub mod task;
 
 pub use bank::Bank;
 pub use bound::Bound;
+pub use calibration::{Calibration, Calibrator};
 pub use checkpoint::{Checkpoint, Description};
 pub use error::{NcError, Result};
 pub use fit::{Fit, Observations};

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use pgdl_measure::tch;
-use pgdl_measure::{Probe, ProbeInput};
-use pgdl_measure_learned::linear_signature::{DepthSignature, digest, signatures};
+use pgdl_measure::{Probe, ProbeInput, digest};
+use pgdl_measure_learned::linear_signature::{DepthSignature, signatures};
 use pgdl_measure_learned::regression::{Fits, Row};
 use pgdl_measure_learned::table;
 use pgdl_zoo::{Gap, Zoo};

@@ -3,13 +3,11 @@
 use std::sync::LazyLock;
 
 use pgdl_measure::network::Network;
-use pgdl_measure::tch::{Device, Kind};
 use pgdl_measure::{
     Invariances, LayerDetail, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo,
-    ParameterKind, Parameters, Probe, RegistryError, kernels,
+    ParameterKind, Parameters, Probe, RegistryError, digest,
 };
 use pgdl_measure_margin::{HiddenMargins, Signature};
-use sha2::{Digest, Sha256};
 
 use crate::regression::{Fit, Fits};
 
@@ -178,20 +176,4 @@ pub fn signatures(probe: &Probe) -> Result<Vec<DepthSignature>, MeasureError> {
             }
         })
         .collect()
-}
-
-/// What a network is recognized by: the first 16 hexadecimal digits of the SHA-256 of the last layer's kernel, as 32-bit
-/// numbers in row-major order, little-endian. It depends on no file format, device, or kind of numbers.
-///
-/// # Errors
-/// libtorch refuses.
-pub fn digest(network: &Network) -> Result<String, MeasureError> {
-    let mut hash = Sha256::new();
-    if let Some(kernel) = kernels(network).last() {
-        let numbers = kernel.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
-        for number in Vec::<f32>::try_from(&numbers.f_reshape([-1])?)? {
-            hash.update(number.to_le_bytes());
-        }
-    }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }

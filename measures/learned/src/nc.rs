@@ -5,7 +5,7 @@ use std::path::Path;
 use pgdl_measure::tch::{self, Kind, Tensor};
 use pgdl_measure::{
     Effect, Invariances, Logits, Losses, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo,
-    ParameterKind, Parameters, Probe, RegistryError,
+    ParameterKind, Parameters, Probe, RegistryError, digest,
 };
 use pgdl_nc::images::{Gap, Images, Look, Scale};
 use pgdl_nc::model::{Precision, Rows, Source};
@@ -55,7 +55,8 @@ const BASE: MeasureInfo = MeasureInfo {
                 protocol). `pgdl nc inspect` tells all of a checkpoint of one's own. Images are scaled by the training \
                 sample's mean and deviation of each channel, and brought to the checkpoint's size and channels. The value \
                 estimates the gap itself (training minus test accuracy), but outside of what the checkpoint saw only the \
-                order means something. A task of fewer classes than the checkpoint's leaves the others at probability 0.",
+                order means something; a checkpoint that `pgdl nc calibrate` fitted to the gaps of a zoo gives gaps of such networks, \
+                and is unavailable on the zoo's own. A task of fewer classes than the checkpoint's leaves the others at probability 0.",
     stochastic: true,
     control: false,
     parameters: PARAMETERS,
@@ -132,6 +133,14 @@ impl Measure for NeuralComplexity {
                 description.recipe.name
             ))
         })?;
+        if let Some(calibration) = &description.calibration
+            && calibration.saw(&digest(probe.network())?)
+        {
+            return MeasureError::unavailable(format!(
+                "the checkpoint saw this network, one of `{0}`: it was calibrated on the gaps of `{0}`",
+                calibration.zoo
+            ));
+        }
         if probe.classes() > images.classes {
             return MeasureError::undefined(format!(
                 "the network tells {} classes apart, but the checkpoint only up to {}",
@@ -159,7 +168,13 @@ impl Measure for NeuralComplexity {
             Gap::Error => "train accuracy − test accuracy",
             Gap::CrossEntropy => "test cross-entropy − train cross-entropy",
         };
-        Ok(Measured::mean_of(&values)
+        let mut measured = Measured::mean_of(&values);
+        if let Some(calibration) = &description.calibration {
+            measured.value = calibration.gap(measured.value);
+            measured.standard_error = measured.standard_error.map(|error| calibration.slope * error);
+            measured = measured.with_detail("calibrated_on", calibration.zoo.as_str());
+        }
+        Ok(measured
             .with_detail("gap", gap)
             .with_detail("checkpoint", description.recipe.name.as_str())
             .with_detail("trained_on", description.trained_on.as_str()))

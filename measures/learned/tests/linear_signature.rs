@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use pgdl_measure::contract::{Specimen, tiny_networks};
+use pgdl_measure::digest;
 use pgdl_measure::network::{Mode, Network};
 use pgdl_measure::tch::{Kind, Tensor, no_grad};
 use pgdl_measure::{Dataset, Detail, MeasureError, Measured, ParameterKind, Probe, ProbeInput, Registry};
-use pgdl_measure_learned::linear_signature::{INFO, digest};
+use pgdl_measure_learned::linear_signature::INFO;
 use pgdl_measure_learned::regression::{Fits, Row};
 use pgdl_measure_learned::table;
 use pgdl_zoo::Zoo;

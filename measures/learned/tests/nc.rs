@@ -5,10 +5,10 @@ use std::path::Path;
 use pgdl_measure::contract::{self, Specimen, tiny_networks};
 use pgdl_measure::network::Mode;
 use pgdl_measure::tch::{Device, Kind, Tensor, no_grad};
-use pgdl_measure::{Evaluation, MeasureError, Probe, ProbeInput, Registry};
+use pgdl_measure::{Evaluation, MeasureError, Probe, ProbeInput, Registry, digest};
 use pgdl_nc::images::{Look, Scale};
 use pgdl_nc::model::{Precision, Rows, Source};
-use pgdl_nc::{Checkpoint, Hypotheses, MetaTraining, Recipe};
+use pgdl_nc::{Calibration, Checkpoint, Hypotheses, MetaTraining, Recipe};
 
 const SHIPPED: [&str; 2] = ["mnist_fashion_mnist", "cifar10"];
 
@@ -122,6 +122,27 @@ fn a_file_is_named_with_its_digest() {
     let error = registry().resolve(&spec).err().unwrap().to_string();
     assert!(error.contains("mine") && error.contains("a file that can be read"), "{error}");
     assert!(registry().resolve("nc:checkpoint=imagenet").is_err());
+}
+
+/// A checkpoint that saw the gaps of a zoo: in their units on other networks, refused on those.
+#[test]
+fn a_calibrated_checkpoint_tells_gaps_and_refuses_the_networks_it_saw() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calibrated.safetensors");
+    let calibrated = |of: &pgdl_measure::network::Network| {
+        let mut checkpoint = Checkpoint::read(&shipped("cifar10"), Device::Cpu).unwrap();
+        let (networks, zoo) = (vec![digest(of).unwrap()], "seen".to_owned());
+        checkpoint.description.calibration =
+            Some(Calibration { zoo, intercept: 0.25, slope: 2.0, deviation: 0.1, r2: 0.5, networks });
+        checkpoint.write(&path).unwrap();
+        run(&format!("nc:checkpoint=\"{}\"", path.display()), equal_samples(2).input())
+    };
+    let other = specimen(|specimen| specimen.train.inputs.size()[1..] != [8, 8, 3]);
+    let measured = calibrated(&other.network).outcome.unwrap();
+    let plain = run("nc:checkpoint=cifar10", equal_samples(2).input()).outcome.unwrap();
+    assert!((measured.value - 0.25 - 2.0 * plain.value).abs() < 1e-12, "{measured:?} {plain:?}");
+    let (status, text) = reason(calibrated(&equal_samples(2).network));
+    assert!(status == "unavailable" && text.contains("saw this network, one of `seen`"), "{status}: {text}");
 }
 
 fn reason(evaluation: Evaluation) -> (&'static str, String) {

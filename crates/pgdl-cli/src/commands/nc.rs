@@ -1,22 +1,28 @@
-//! `pgdl nc`: train, evaluate and look at models of Neural Complexity.
+//! `pgdl nc`: train, evaluate, calibrate and look at models of Neural Complexity.
 
 use std::path::{Path, PathBuf};
 
+use pgdl_measure::{Registry, digest};
+use pgdl_nc::images::Gap;
 use pgdl_nc::learner::Regularizer;
 use pgdl_nc::model::Precision;
 use pgdl_nc::random::Draws;
-use pgdl_nc::{Bound, Checkpoint, Hypotheses, MetaTraining, NcError, Observations, Recipe};
-use pgdl_report::{Cell, Column, Digits, Table};
+use pgdl_nc::{
+    Bound, Calibration, Calibrator, Checkpoint, Hypotheses, MetaTraining, NcError, Observations, Recipe,
+};
+use pgdl_report::{Cell, Column, Digits, Population, Table};
 use pgdl_run::Interrupt;
+use pgdl_zoo::Zoo;
 
-use crate::arguments::{DeviceArguments, Format, NcCommand};
+use crate::arguments::{CalibrateArguments, DeviceArguments, Format, NcCommand};
+use crate::commands::evaluate::evaluate as evaluate_on;
 use crate::commands::{choose_device, data, print_table, wait_passively};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::progress;
 use crate::terminal::Terminal;
 
 /// Runs `pgdl nc …`.
-pub fn run(command: NcCommand, terminal: &Terminal) -> Outcome {
+pub fn run(command: NcCommand, registry: &Registry, terminal: &Terminal) -> Outcome {
     match command {
         NcCommand::Train { recipe, output, threads, device } => {
             train(&recipe, output, threads, &device, terminal)
@@ -25,6 +31,7 @@ pub fn run(command: NcCommand, terminal: &Terminal) -> Outcome {
             let held_out = HeldOut { tasks: i64::from(tasks), seed, epsilon, delta };
             evaluate(&checkpoint, &held_out, &device, format, terminal)
         }
+        NcCommand::Calibrate(arguments) => calibrate(&arguments, registry, terminal),
         NcCommand::Inspect { checkpoint } => inspect(&checkpoint, terminal),
     }
 }
@@ -175,6 +182,50 @@ fn evaluate(
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(Exit::Ok)
+}
+
+fn calibrate(arguments: &CalibrateArguments, registry: &Registry, terminal: &Terminal) -> Outcome {
+    let path = &arguments.checkpoint;
+    let mut checkpoint = Checkpoint::read(path, tch::Device::Cpu)?;
+    let description = &checkpoint.description;
+    if let Some(calibration) = &description.calibration {
+        let message = format!("{}: is calibrated on {} already", path.display(), calibration.zoo);
+        return Err(Failure::new(Exit::Invalid, message).hint("take the checkpoint that it was made from"));
+    }
+    let gap = match description.recipe.classification()?.0.gap {
+        Gap::Error => pgdl_zoo::Gap::Accuracy,
+        Gap::CrossEntropy => pgdl_zoo::Gap::Loss,
+    };
+    let zoo = Zoo::find(&arguments.zoo)?;
+    let population = Population::from_zoo(&zoo, gap)?;
+    let measure = format!("nc:checkpoint=\"{}\"", path.display());
+    let evaluated = evaluate_on(&zoo, &registry.request(&measure)?.measures, &arguments.run, terminal)?;
+    let mut networks = Vec::new();
+    for network in &population.networks {
+        let Some(id) = network.id else { continue };
+        let record = evaluated.records.iter().find(|record| record.network == id);
+        if let Some(estimate) = record.and_then(|record| record.value) {
+            networks.push(Calibrator { digest: digest(&zoo.load(id)?)?, estimate, gap: network.gap });
+        }
+    }
+    let without = population.networks.len() - networks.len();
+    if without > 0 {
+        terminal.warn(format_args!("{without} networks have no estimate, and no part in the line"));
+    }
+    let calibration = Calibration::of(zoo.name(), &networks)?;
+    terminal.note(format_args!(
+        "gap ≈ {:.4} + {:.4} · NC on {} networks of {}: R² {:.4}, standard deviation {:.4}",
+        calibration.intercept,
+        calibration.slope,
+        networks.len(),
+        calibration.zoo,
+        calibration.r2,
+        calibration.deviation
+    ));
+    checkpoint.description.calibration = Some(calibration);
+    checkpoint.write(&arguments.output)?;
+    terminal.note(format_args!("checkpoint: {}", arguments.output.display()));
     Ok(Exit::Ok)
 }
 
