@@ -210,6 +210,10 @@ fn calibrate() {
     assert_eq!(inspected["calibration"]["zoo"], "small");
     assert_eq!(inspected["calibration"]["networks"].as_array().unwrap().len(), 4);
     let again = calibrate("own.safetensors", 6);
+    let regression =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/nc/models/sinusoid_width_128.safetensors");
+    let other = calibrate(regression.to_str().unwrap(), 6);
+    assert!(other.stderr.contains("sinusoid_width_128.safetensors: form is regression"), "{}", other.stderr);
     assert!(again.stderr.contains("is calibrated on small already"), "{}", again.stderr);
 
     let own =

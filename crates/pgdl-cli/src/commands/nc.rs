@@ -193,7 +193,11 @@ fn calibrate(arguments: &CalibrateArguments, registry: &Registry, terminal: &Ter
         let message = format!("{}: is calibrated on {} already", path.display(), calibration.zoo);
         return Err(Failure::new(Exit::Invalid, message).hint("take the checkpoint that it was made from"));
     }
-    let gap = match description.recipe.classification()?.0.gap {
+    let (images, _) = description.recipe.classification().map_err(|error| {
+        Failure::new(Exit::Invalid, format!("{}: {error}", path.display()))
+            .hint("the form for regression knows no networks of a zoo")
+    })?;
+    let gap = match images.gap {
         Gap::Error => pgdl_zoo::Gap::Accuracy,
         Gap::CrossEntropy => pgdl_zoo::Gap::Loss,
     };
