@@ -50,7 +50,13 @@ impl Calibration {
         let spread = mean(&|one| (one.estimate - centre).powi(2));
         let gaps = mean(&|one| (one.gap - level).powi(2));
         let both = mean(&|one| (one.estimate - centre) * (one.gap - level));
-        if !(spread > 0.0 && gaps > 0.0 && spread.is_finite() && gaps.is_finite()) {
+        // By the numbers themselves: rounding leaves equal ones a variance.
+        let differ = |number: &dyn Fn(&Calibrator) -> f64| {
+            let first = networks.first().map_or(f64::NAN, number);
+            networks.iter().any(|one| number(one) != first)
+        };
+        let finite = spread.is_finite() && gaps.is_finite();
+        if !(finite && differ(&|one| one.estimate) && differ(&|one| one.gap)) {
             return Err(NcError::Undefined(format!(
                 "estimates or gaps of {zoo} are all the same, or not finite"
             )));
