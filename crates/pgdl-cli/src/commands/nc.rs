@@ -205,6 +205,10 @@ fn calibrate(arguments: &CalibrateArguments, registry: &Registry, terminal: &Ter
     let population = Population::from_zoo(&zoo, gap)?;
     let measure = format!("nc:checkpoint=\"{}\"", path.display());
     let evaluated = evaluate_on(&zoo, &registry.request(&measure)?.measures, &arguments.run, terminal)?;
+    // A line through what an interrupted run had come to would not be the zoo's.
+    if !matches!(evaluated.exit, Exit::Ok | Exit::NotAllOk) {
+        return Ok(evaluated.exit);
+    }
     let mut networks = Vec::new();
     for network in &population.networks {
         let Some(id) = network.id else { continue };
