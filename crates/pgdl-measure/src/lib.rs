@@ -44,8 +44,8 @@ pub use parameter::{ParameterInfo, ParameterKind, ParameterValue, Parameters};
 pub use perturbed::Perturbed;
 pub use probe::{Batch, Evaluation, Probe, ProbeInput};
 pub use quantity::{
-    Accuracy, Activations, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient, Losses,
-    Margins, Quantity, correct, decisions,
+    Accuracy, Activations, Answers, Correct, FoldedInitial, FoldedNetwork, Gradient, Logits, LossGradient,
+    Losses, Margins, Outputs, Quantity, correct, decisions,
 };
 pub use registry::{Registry, Resolved};
 pub use request::{Asked, Composite, Request};

@@ -8,7 +8,7 @@ mod outputs;
 pub use activations::Activations;
 pub use folded::{FoldedInitial, FoldedNetwork};
 pub use loss_gradient::{Gradient, LossGradient};
-pub use outputs::{Accuracy, Correct, Logits, Losses, Margins, correct, decisions};
+pub use outputs::{Accuracy, Answers, Correct, Logits, Losses, Margins, Outputs, correct, decisions};
 
 use crate::error::MeasureError;
 use crate::probe::Probe;

@@ -4,8 +4,7 @@ use pgdl_measure::{
     Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
 };
 
-use crate::draws::DRAWS;
-use crate::mixture_response::{LAYER, MAGNITUDES, MixtureResponse, PERTURBATION, SAMPLES};
+use crate::mixture_response::{DRAWS, LAYER, MAGNITUDES, MixtureResponse, PERTURBATION, SAMPLES};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -15,17 +14,17 @@ pub struct GiScore(MixtureResponse);
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "gi_score",
     family: "augmentation",
-    version: 1,
+    version: 2,
     title: "The area between the cumulative accuracy under growing perturbation and that of a network which is always \
             right.",
-    formula: "E ∫₀¹ (α − C(α)) dα,  C(α) = ∫₀^α A(β) dβ,  A(β) = (1/m) Σᵢ [argmax f((1 − β/2) hᵢ + (β/2) h_π(i)) = yᵢ]",
+    formula: "∫₀¹ (α − C(α)) dα,  C(α) = ∫₀^α A(β) dβ,  A(β) = (1/m) Σᵢ P[argmax f((1 − β/2) hᵢ + (β/2) h_π(i)) = yᵢ]",
     shapes: "f: [m, C] logits; h: [m, …] the place chosen by `layer`, the input by default; π(i): a random sample of \
-             another class, or of the same; y: [m] labels; m: the first samples; A: known at β = 0, 1/K, … 1, linear \
+             another class, or of the same, drawn anew for each β; y: [m] labels; m: the first samples; A: known at β = 0, 1/K, … 1, linear \
              between",
     paper: "Schiff, Quanz, Das, Chen 2021, Predicting Deep Neural Network Generalization with Perturbation Response \
             Curves: Gi-score",
     needs: &[Need::Labels],
-    cost: "(K + 1) · draws · m/n F and 2 m/n more, K = 10, m = 500, 4 draws; shared with `pal_score`",
+    cost: "(K · draws + 1) m/n F, K = 10, m = 500, 2 draws; inside the network as many again, up to `layer`; shared with `pal_score`",
     invariances: Invariances::ALL,
     behaviour: "From 0, where no perturbation changes the label's being right, to ½, where it never is. Like the Gini \
                 coefficient, but for a factor of 2, it compares a cumulative curve with the ideal one. The perturbation \

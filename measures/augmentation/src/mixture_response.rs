@@ -9,8 +9,8 @@ use pgdl_measure::{
 use pgdl_measure_margin::Depth;
 
 use crate::decisions::decisions;
-use crate::draws::{DRAWS, mean_of_draws, samples, size};
-use crate::response_curve::ResponseCurve;
+use crate::draws::{draws, samples, size, standard_error_of_sum};
+use crate::response_curve::{ResponseCurve, Score};
 
 /// The largest share of the other sample: from there on it is the other way round.
 const LARGEST: f64 = 0.5;
@@ -39,8 +39,12 @@ pub(crate) const MAGNITUDES: ParameterInfo = ParameterInfo {
 /// Number of samples.
 pub(crate) const SAMPLES: ParameterInfo = samples(500);
 
-/// Curves of accuracy against the share of another sample that is mixed in, one curve per draw of the other samples.
-/// Draws · (K + 2) passes over the samples, and one.
+/// Draws at each magnitude.
+pub(crate) const DRAWS: ParameterInfo = draws(2);
+
+/// Curves of accuracy against the share of another sample that is mixed in. Every point of every curve has others drawn
+/// for itself: what chance leaves at one magnitude is made good at the next, which the area below a curve, a sum over
+/// its points, gains by. Draws · K passes over the samples, and one; inside the network as many again, up to the layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MixtureResponse {
     same_class: bool,
@@ -62,20 +66,36 @@ impl MixtureResponse {
         })
     }
 
-    /// The mean over the draws of what `score` makes of each curve, with the mean curve in the details.
+    /// What `score` makes of the mean curve, and with its slopes in the curve's points the standard error, as others are
+    /// drawn for each sample by itself; the curve is in the details.
     pub(crate) fn summary(
         self,
         probe: &Probe,
-        score: impl Fn(&ResponseCurve) -> Result<f64, MeasureError>,
+        score: impl Fn(&ResponseCurve) -> Result<Score, MeasureError>,
     ) -> Result<Measured, MeasureError> {
-        let curves = probe.get(&self)?;
-        let measured = mean_of_draws(self.draws, |draw| {
-            let curve = ResponseCurve::new(curves[draw].clone());
-            score(&curve.ok_or_else(|| MeasureError::Failed("a curve needs two points".to_string()))?)
-        })?;
-        Ok((0..=self.magnitudes).fold(measured, |measured, at| {
-            let mean = curves.iter().map(|curve| curve[at]).sum::<f64>() / curves.len() as f64;
-            measured.with_detail(&format!("accuracy/{:.3}", self.share(at)), mean)
+        let hits = probe.get(&self)?;
+        let points = self.magnitudes + 1;
+        let samples = hits[0][0].len();
+        let accuracy =
+            |at: usize| hits.iter().flat_map(|draw| &draw[at]).sum::<f64>() / (hits.len() * samples) as f64;
+        let accuracies: Vec<f64> = (0..points).map(accuracy).collect();
+        let Some(curve) = ResponseCurve::new(accuracies.clone()) else {
+            return MeasureError::failed("a curve needs two points");
+        };
+        let Score { value, slopes } = score(&curve)?;
+        let shares: Vec<Vec<f64>> = hits
+            .iter()
+            .map(|draw| {
+                let of_sample = |sample: usize| {
+                    draw.iter().zip(&slopes).map(|(point, slope)| slope * point[sample]).sum::<f64>()
+                };
+                (0..samples).map(|sample| of_sample(sample) / samples as f64).collect()
+            })
+            .collect();
+        let mut measured = Measured::value(value);
+        measured.standard_error = standard_error_of_sum(&shares);
+        Ok(accuracies.into_iter().enumerate().fold(measured, |measured, (at, accuracy)| {
+            measured.with_detail(&format!("accuracy/{:.3}", self.share(at)), accuracy)
         }))
     }
 
@@ -83,16 +103,11 @@ impl MixtureResponse {
     fn share(self, at: usize) -> f64 {
         LARGEST * at as f64 / self.magnitudes as f64
     }
-
-    /// For each sample another one.
-    fn partners(self, labels: &[i64], generator: &mut Generator) -> Result<Vec<i64>, MeasureError> {
-        if self.same_class { Ok(generator.permutation_within(labels)) } else { strangers(labels, generator) }
-    }
 }
 
 impl Quantity for MixtureResponse {
-    /// Per draw the accuracies at all magnitudes, 0 first.
-    type Value = Vec<Vec<f64>>;
+    /// 1 where the network is right, else 0: `[draws][magnitudes, 0 first][samples]`.
+    type Value = Vec<Vec<Vec<f64>>>;
 
     fn name(&self) -> String {
         let Self { same_class, depth, samples, magnitudes, draws } = self;
@@ -102,40 +117,45 @@ impl Quantity for MixtureResponse {
         )
     }
 
-    fn compute(&self, probe: &Probe) -> Result<Vec<Vec<f64>>, MeasureError> {
+    fn compute(&self, probe: &Probe) -> Result<Self::Value, MeasureError> {
         let place = self.depth.place(probe.network())?;
         let mut labels = Vec::<i64>::try_from(probe.labels())?;
         labels.truncate(self.samples);
         let partners = (0..self.draws)
-            .map(|draw| self.partners(&labels, &mut probe.generator(&format!("draw {draw}"))))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut right = vec![vec![0usize; self.magnitudes + 1]; self.draws];
+            .map(|draw| {
+                let mut generator = probe.generator(&format!("draw {draw}"));
+                (0..self.magnitudes).map(|_| partners(&labels, self.same_class, &mut generator)).collect()
+            })
+            .collect::<Result<Vec<Vec<Vec<i64>>>, _>>()?;
+        let mut found = vec![vec![Vec::new(); self.magnitudes + 1]; self.draws];
         for batch in probe.batches_of(self.samples) {
             let batch = batch?;
             let range = batch.start as usize..(batch.start + batch.len()) as usize;
             let own = place.representation(probe, &batch.inputs)?;
-            let hits = |representations: &Tensor| -> Result<usize, MeasureError> {
+            let hits = |representations: &Tensor| -> Result<Vec<f64>, MeasureError> {
                 let found = decisions(&no_grad(|| place.logits(probe, representations))?)?.classes;
-                Ok(found.iter().zip(&labels[range.clone()]).filter(|(one, other)| one == other).count())
+                let right = |(one, other): (&i64, &i64)| f64::from(u8::from(one == other));
+                Ok(found.iter().zip(&labels[range.clone()]).map(right).collect())
             };
             let unchanged = hits(&own)?;
-            for (right, partners) in right.iter_mut().zip(&partners) {
+            for (found, partners) in found.iter_mut().zip(&partners) {
                 probe.check_deadline()?;
-                let index = Tensor::f_from_slice(&partners[range.clone()])?.f_to_device(probe.device())?;
-                let other = place.representation(probe, &probe.inputs().f_index_select(0, &index)?)?;
-                right[0] += unchanged;
-                for (at, right) in right.iter_mut().enumerate().skip(1) {
-                    *right += hits(&own.f_lerp(&other, self.share(at))?)?;
+                found[0].extend(&unchanged);
+                for (before, partners) in partners.iter().enumerate() {
+                    let index =
+                        Tensor::f_from_slice(&partners[range.clone()])?.f_to_device(probe.device())?;
+                    let other = place.representation(probe, &probe.inputs().f_index_select(0, &index)?)?;
+                    found[before + 1].extend(hits(&own.f_lerp(&other, self.share(before + 1))?)?);
                 }
             }
         }
-        let share = |right: usize| right as f64 / labels.len() as f64;
-        Ok(right.into_iter().map(|curve| curve.into_iter().map(share).collect()).collect())
+        Ok(found)
     }
 }
 
-/// For each sample a random one with another label, each with the same probability.
-fn strangers(labels: &[i64], generator: &mut Generator) -> Result<Vec<i64>, MeasureError> {
+/// For each sample a random one with its label, itself among them, or with another label: each with the same
+/// probability, whatever the others meet.
+fn partners(labels: &[i64], same_class: bool, generator: &mut Generator) -> Result<Vec<i64>, MeasureError> {
     let mut by_label: Vec<i64> = (0..labels.len() as i64).collect();
     by_label.sort_by_key(|&at| labels[at as usize]);
     let start = |label: i64| by_label.partition_point(|&at| labels[at as usize] < label);
@@ -144,6 +164,9 @@ fn strangers(labels: &[i64], generator: &mut Generator) -> Result<Vec<i64>, Meas
         .iter()
         .map(|&label| {
             let (start, end) = (start(label), end(label));
+            if same_class {
+                return Ok(by_label[generator.random_range(start..end)]);
+            }
             let others = labels.len() - (end - start);
             if others == 0 {
                 return MeasureError::undefined(format!(
@@ -159,29 +182,34 @@ fn strangers(labels: &[i64], generator: &mut Generator) -> Result<Vec<i64>, Meas
 
 #[cfg(test)]
 mod tests {
-    use super::strangers;
+    use super::partners;
     use pgdl_measure::Generator;
     use pgdl_measure::tch::{Device, Kind};
 
     #[test]
-    fn strangers_are_of_another_class_and_all_are_met() {
+    fn all_of_the_same_or_of_another_class_are_met() {
         let labels = [2, 0, 2, 1, 0, 2];
-        let mut generator = Generator::new(&[b"strangers"], Device::Cpu, Kind::Double);
-        let mut met = [[0; 6]; 6];
-        for _ in 0..1000 {
-            for (at, other) in strangers(&labels, &mut generator).unwrap().into_iter().enumerate() {
-                met[at][other as usize] += 1;
+        let mut generator = Generator::new(&[b"partners"], Device::Cpu, Kind::Double);
+        for same_class in [false, true] {
+            let mut met = [[0; 6]; 6];
+            for _ in 0..1000 {
+                for (at, other) in
+                    partners(&labels, same_class, &mut generator).unwrap().into_iter().enumerate()
+                {
+                    met[at][other as usize] += 1;
+                }
+            }
+            for (at, met) in met.iter().enumerate() {
+                let fits = |other: usize| (labels[at] == labels[other]) == same_class;
+                let count = (0..6).filter(|&other| fits(other)).count();
+                for (other, &times) in met.iter().enumerate() {
+                    let expected = if fits(other) { 1000.0 / count as f64 } else { 0.0 };
+                    // Five standard deviations of a binomial count.
+                    let error = (expected * (1.0 - expected / 1000.0)).sqrt();
+                    assert!((f64::from(times) - expected).abs() <= 5.0 * error, "{at} {other}: {times}");
+                }
             }
         }
-        for (at, met) in met.iter().enumerate() {
-            let others = labels.iter().filter(|label| **label != labels[at]).count();
-            for (other, &times) in met.iter().enumerate() {
-                let expected = if labels[at] == labels[other] { 0.0 } else { 1000.0 / others as f64 };
-                // Five standard deviations of a binomial count.
-                let error = (expected * (1.0 - expected / 1000.0)).sqrt();
-                assert!((f64::from(times) - expected).abs() <= 5.0 * error, "{at} {other}: {times}");
-            }
-        }
-        assert!(strangers(&[3, 3, 3], &mut generator).is_err());
+        assert!(partners(&[3, 3, 3], false, &mut generator).is_err());
     }
 }

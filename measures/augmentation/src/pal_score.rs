@@ -5,8 +5,7 @@ use pgdl_measure::{
     Parameters, Probe, RegistryError,
 };
 
-use crate::draws::DRAWS;
-use crate::mixture_response::{LAYER, MAGNITUDES, MixtureResponse, PERTURBATION, SAMPLES};
+use crate::mixture_response::{DRAWS, LAYER, MAGNITUDES, MixtureResponse, PERTURBATION, SAMPLES};
 
 /// See [`INFO`].
 #[derive(Clone, Copy, Debug)]
@@ -20,15 +19,15 @@ pub struct PalScore {
 pub static INFO: MeasureInfo = MeasureInfo {
     id: "pal_score",
     family: "augmentation",
-    version: 1,
+    version: 2,
     title: "The negative of the area below the cumulative accuracy at the largest perturbations over that at the \
             smallest.",
-    formula: "−E ∫_{1−t}^1 C(α) dα / ∫₀^b C(α) dα,  C(α) = ∫₀^α A(β) dβ,  A as in `gi_score`",
+    formula: "−∫_{1−t}^1 C(α) dα / ∫₀^b C(α) dα,  C(α) = ∫₀^α A(β) dβ,  A as in `gi_score`",
     shapes: "A: [K + 1] accuracies at magnitudes 0, 1/K, … 1, linear between; t, b: shares of the magnitudes",
     paper: "Schiff, Quanz, Das, Chen 2021, Predicting Deep Neural Network Generalization with Perturbation Response \
             Curves: Pal-score",
     needs: &[Need::Labels],
-    cost: "(K + 1) · draws · m/n F and 2 m/n more, K = 10, m = 500, 4 draws; shared with `gi_score`",
+    cost: "(K · draws + 1) m/n F, K = 10, m = 500, 2 draws; inside the network as many again, up to `layer`; shared with `gi_score`",
     invariances: Invariances::ALL,
     behaviour: "An accuracy that holds at large perturbations makes the ratio large and predicts a small gap, hence the \
                 minus; −(1 − (1 − t)²)/b² for every constant accuracy, −84 by default. Established from the paper: it is \

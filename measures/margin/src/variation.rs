@@ -3,14 +3,25 @@
 use pgdl_measure::MeasureError;
 use pgdl_measure::tch::{Kind, Tensor};
 
-/// Variances of all coordinates of a representation, gathered batch by batch in f64 (Chan, Golub, LeVeque 1979).
+/// Variances of all coordinates of a representation, gathered batch by batch: sums of deviations from a point in their
+/// midst, within a batch in the representation's own kind, over batches in f64.
 #[derive(Debug, Default)]
 pub(crate) struct Variation {
     count: f64,
-    /// Mean and sum of squared deviations, `[D]` each.
-    moments: Option<(Tensor, Tensor)>,
+    sums: Option<Sums>,
     /// Relative rounding of the numbers that come.
     rounding: f64,
+}
+
+/// `[D]` each.
+#[derive(Debug)]
+struct Sums {
+    /// The mean c of the first batch, of its kind.
+    point: Tensor,
+    /// Σ (h − c), f64.
+    deviations: Tensor,
+    /// Σ (h − c)², f64.
+    squares: Tensor,
 }
 
 /// Deviations of no more than this many roundings are none.
@@ -20,33 +31,32 @@ impl Variation {
     /// Adds a batch `[b, …]`.
     pub(crate) fn add(&mut self, batch: &Tensor) -> Result<(), MeasureError> {
         self.rounding = if batch.kind() == Kind::Double { f64::EPSILON } else { f64::from(f32::EPSILON) };
-        let rows = batch.f_detach()?.f_flatten(1, -1)?.f_to_kind(Kind::Double)?;
-        let added = rows.size()[0] as f64;
+        let rows = batch.f_detach()?.f_flatten(1, -1)?;
+        let added = rows.size()[0];
         // Sums over rows as a product with ones: far faster than a reduction.
-        let ones = Tensor::f_ones([1, rows.size()[0]], (Kind::Double, rows.device()))?;
-        let sums = |of: &Tensor| ones.f_matmul(of)?.f_squeeze_dim(0);
-        let mean = sums(&rows)?.f_div_scalar(added)?;
-        let squares = sums(&rows.f_sub(&mean)?.f_square_()?)?;
-        let count = self.count + added;
-        self.moments = Some(match self.moments.take() {
-            None => (mean, squares),
-            Some((old_mean, old_squares)) => {
-                let shift = mean.f_sub(&old_mean)?;
-                let between = shift.f_square()?.f_mul_scalar(self.count * added / count)?;
-                (
-                    old_mean.f_add(&shift.f_mul_scalar(added / count)?)?,
-                    old_squares.f_add(&squares)?.f_add(&between)?,
-                )
+        let ones = Tensor::f_ones([1, added], (rows.kind(), rows.device()))?;
+        let sum = |of: &Tensor| ones.f_matmul(of)?.f_squeeze_dim(0);
+        let sums = match &mut self.sums {
+            Some(sums) => sums,
+            nothing => {
+                let point = sum(&rows)?.f_div_scalar(added as f64)?;
+                let zeros = || point.f_zeros_like()?.f_to_kind(Kind::Double);
+                nothing.insert(Sums { deviations: zeros()?, squares: zeros()?, point })
             }
-        });
-        self.count = count;
+        };
+        let mut deviations = rows.f_sub(&sums.point)?;
+        let _ = sums.deviations.f_add_(&sum(&deviations)?)?;
+        let _ = sums.squares.f_add_(&sum(&deviations.f_square_()?)?)?;
+        self.count += added as f64;
         Ok(())
     }
 
     /// The variance of each coordinate (over n, not n − 1); 0 where the deviations are rounding.
     pub(crate) fn variances(&self) -> Result<Vec<f64>, MeasureError> {
-        let Some((mean, squares)) = &self.moments else { return Ok(Vec::new()) };
-        let variances = squares.f_div_scalar(self.count)?;
+        let Some(Sums { point, deviations, squares }) = &self.sums else { return Ok(Vec::new()) };
+        let shift = deviations.f_div_scalar(self.count)?;
+        let variances = squares.f_div_scalar(self.count)?.f_sub(&shift.f_square()?)?;
+        let mean = point.f_to_kind(Kind::Double)?.f_add(&shift)?;
         let floor = mean.f_square()?.f_mul_scalar((ROUNDINGS * self.rounding).powi(2))?;
         Ok(Vec::<f64>::try_from(&variances.f_mul(&variances.f_gt_tensor(&floor)?)?)?)
     }
@@ -80,6 +90,20 @@ mod tests {
             assert!((found - expected).abs() < 1e-9, "{found} {expected}");
         }
         assert!((parts.total().unwrap() - 40.0 / 3.0).abs() < 1e-9);
+    }
+
+    /// A first batch far from the rest, in f32: the whole's variance is lost in no cancellation.
+    #[test]
+    fn batches_apart_in_single_precision() {
+        let column: Vec<f32> =
+            (0..1000).map(|at| if at < 10 { -3.0 } else { 7.0 + (at % 10) as f32 }).collect();
+        let rows = Tensor::from_slice(&column).unsqueeze(1);
+        let mut parts = Variation::default();
+        for start in (0..1000).step_by(10) {
+            parts.add(&rows.narrow(0, start, 10)).unwrap();
+        }
+        // numpy.var
+        assert!((parts.total().unwrap() - 10.248_975).abs() < 1e-6, "{:?}", parts.total());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use pgdl_measure::network::{Mode, Source};
 use pgdl_measure::tch::{Device, Kind, Tensor, no_grad};
-use pgdl_measure::{MeasureError, ParameterInfo, ParameterKind, Probe, Quantity};
+use pgdl_measure::{MeasureError, Outputs, ParameterInfo, ParameterKind, Probe, Quantity};
 
 /// Bytes of activations kept at a time while several layers are looked at.
 const ROOM: i64 = 1 << 28;
@@ -33,6 +33,8 @@ pub enum Samples {
         start: i64,
         /// How many.
         count: i64,
+        /// Whether the pass over the whole sample for the outputs serves, as others ask for the rest of it.
+        of_all: bool,
     },
 }
 
@@ -43,7 +45,7 @@ impl Samples {
             Self::Spread(samples) => {
                 Ok(probe.inputs().f_index_select(0, &chosen_samples(probe, samples)?)?)
             }
-            Self::Consecutive { start, count } => Ok(probe.inputs().f_narrow(0, start, count)?),
+            Self::Consecutive { start, count, .. } => Ok(probe.inputs().f_narrow(0, start, count)?),
         }
     }
 }
@@ -63,6 +65,26 @@ impl Grams {
     pub fn of_node(node: usize, samples: i64) -> Self {
         Self { sources: vec![Source::Node(node)], samples: Samples::Spread(samples) }
     }
+
+    /// Activations of all sources as the pass for the outputs left them; `None` where it does not serve, or did not keep
+    /// them all.
+    fn of_outputs(&self, probe: &Probe) -> Result<Option<Vec<Tensor>>, MeasureError> {
+        let Samples::Consecutive { start, count, of_all: true } = self.samples else { return Ok(None) };
+        let output = probe.network().architecture().nodes.len().checked_sub(1);
+        let late = Outputs::late_nodes(probe);
+        let left = |source: &Source| matches!(*source, Source::Node(node) if Some(node) == output || late.contains(&node));
+        if !self.sources.iter().all(left) {
+            return Ok(None);
+        }
+        let answers = probe.get(&Outputs)?;
+        let kept = |source: &Source| match *source {
+            Source::Node(node) => Some(answers.late(node).unwrap_or(&answers.logits)),
+            Source::Input => None,
+        };
+        let kept = self.sources.iter().filter_map(kept);
+        let part = |all: &Tensor| Ok(all.f_narrow(0, start, count)?);
+        Ok(Some(kept.map(part).collect::<Result<_, MeasureError>>()?))
+    }
 }
 
 impl Quantity for Grams {
@@ -73,6 +95,9 @@ impl Quantity for Grams {
     }
 
     fn compute(&self, probe: &Probe) -> Result<Vec<Tensor>, MeasureError> {
+        if let Some(kept) = self.of_outputs(probe)? {
+            return kept.iter().map(products).collect();
+        }
         grams(probe, &self.samples.inputs(probe)?, &self.sources)
     }
 }

@@ -44,7 +44,7 @@ pub static INFO: MeasureInfo = MeasureInfo {
              m = 500 samples, ten at most, a shorter rest left out",
     paper: PAPER,
     needs: &[Need::Labels],
-    cost: "at most 10 m/n F, m = 500 (1 F up to 5000 samples), and O(m² · dim h)",
+    cost: "at most 10 m/n F, m = 500, or the pass for the outputs where that is shorter than two of these, and O(m² · dim h)",
     invariances: Invariances::ALL,
     behaviour: "Layers that separate the classes step by step change it little. The details are the medians of v. \
                 `as_coded`: ℓ are what the last two layers of any kind read, and the logits, so that behind dropout, \
@@ -115,14 +115,18 @@ impl Measure for Vr {
         let all = probe.sample_size() as i64;
         let count = self.samples.min(all);
         let sets = if self.as_coded { PUBLISHED_SETS } else { SETS };
+        let looked_at = (all / count).min(sets);
+        let of_all = 2 * looked_at * count >= all;
         let mut rates = Vec::new();
         let mut variations: Vec<Vec<f64>> = vec![Vec::new(); layers.len()];
-        for set in 0..(all / count).min(sets) {
+        for set in 0..looked_at {
             let start = set * count;
             let labels = Vec::<i64>::try_from(&probe.labels().f_narrow(0, start, count)?)?;
             let signals = one_hot(&labels, probe.classes())?;
-            let grams =
-                Grams { sources: as_coded::sources(&layers), samples: Samples::Consecutive { start, count } };
+            let grams = Grams {
+                sources: as_coded::sources(&layers),
+                samples: Samples::Consecutive { start, count, of_all },
+            };
             let mut of_set = Vec::new();
             for (at, variations) in variations.iter_mut().enumerate() {
                 let value = if self.as_coded {

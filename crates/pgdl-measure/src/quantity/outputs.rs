@@ -1,12 +1,93 @@
 //! What follows from the outputs alone.
 
+use pgdl_network::{Mode, Source};
 use tch::{Kind, Tensor};
 
 use crate::error::MeasureError;
+use crate::kernels::kernels;
 use crate::probe::Probe;
 use crate::quantity::Quantity;
 
-/// The network's outputs on the sample: `[n, C]`, of the network's kind, on its device. One forward pass.
+/// Bytes of late representations that are kept, at most.
+const ROOM: i64 = 1 << 26;
+
+/// What one forward pass over the sample leaves: the outputs, and what it showed of the last layers, which is small in
+/// most networks.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs;
+
+/// The network's answers to the sample, in evaluation mode, of the network's kind, on its device.
+#[derive(Debug)]
+pub struct Answers {
+    /// The outputs: `[n, C]`.
+    pub logits: Tensor,
+    /// Index of the node and its output `[n, …]`, for each that enters one of the last two layers with weights, from the
+    /// last one backwards as far as 64 MiB reach.
+    late: Vec<(usize, Tensor)>,
+}
+
+impl Answers {
+    /// The output of a node, if it is one of those that are kept: `[n, …]`.
+    pub fn late(&self, node: usize) -> Option<&Tensor> {
+        self.late.iter().find(|(kept, _)| *kept == node).map(|(_, output)| output)
+    }
+}
+
+impl Outputs {
+    /// The nodes whose outputs are kept beside the logits: those that enter the last two layers with weights, as far as
+    /// there is room for them.
+    pub fn late_nodes(probe: &Probe) -> Vec<usize> {
+        let network = probe.network();
+        let mut room = ROOM / probe.sample_size() as i64;
+        let mut found = Vec::new();
+        for kernel in kernels(network).iter().rev().take(2) {
+            for source in &network.architecture().nodes[kernel.node].inputs {
+                if let Source::Node(node) = *source
+                    && !found.contains(&node)
+                {
+                    room -= 4 * network.shapes()[node].iter().product::<i64>();
+                    if room < 0 {
+                        return found;
+                    }
+                    found.push(node);
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Quantity for Outputs {
+    type Value = Answers;
+
+    fn name(&self) -> String {
+        "outputs".to_string()
+    }
+
+    fn compute(&self, probe: &Probe) -> Result<Answers, MeasureError> {
+        let nodes = Self::late_nodes(probe);
+        let mut logits = Vec::new();
+        let mut late: Vec<Vec<Tensor>> = nodes.iter().map(|_| Vec::new()).collect();
+        for batch in probe.batches() {
+            let batch = batch?;
+            logits.push(tch::no_grad(|| {
+                probe.network().forward_observed(&batch.inputs, Mode::Evaluate, &mut |node, output| {
+                    if let Some(place) = nodes.iter().position(|kept| *kept == node) {
+                        late[place].push(output.shallow_clone());
+                    }
+                    Ok(())
+                })
+            })?);
+            probe.count_forward(batch.len());
+        }
+        let whole = |(node, parts): (usize, Vec<Tensor>)| Ok((node, Tensor::f_cat(&parts, 0)?));
+        let late = nodes.into_iter().zip(late).map(whole).collect::<Result<_, MeasureError>>()?;
+        Ok(Answers { logits: Tensor::f_cat(&logits, 0)?, late })
+    }
+}
+
+/// The network's outputs on the sample, all of them finite: `[n, C]`, of the network's kind, on its device. One forward
+/// pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Logits;
 
@@ -18,9 +99,7 @@ impl Quantity for Logits {
     }
 
     fn compute(&self, probe: &Probe) -> Result<Tensor, MeasureError> {
-        let outputs: Vec<Tensor> =
-            probe.batches().map(|batch| probe.forward(&batch?.inputs)).collect::<Result<_, _>>()?;
-        let logits = Tensor::f_cat(&outputs, 0)?;
+        let logits = probe.get(&Outputs)?.logits.shallow_clone();
         let finite = logits.f_isfinite()?.f_all_dim(1, false)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
         let samples = probe.sample_size() as i64;
         if finite != samples {
