@@ -1,5 +1,6 @@
 //! The spectral density of the loss's Hessian, by its moments.
 
+use pgdl_measure::draws::standard_error_of_mean;
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
     Parameters, Probe, RegistryError,
@@ -87,11 +88,8 @@ impl Measure for HessianDensity {
         for power in 1..=4 {
             measured = measured.with_detail(&format!("moment_{power}"), of_power(power));
         }
-        if runs.len() > 1 {
-            let each = runs.iter().map(|run| run.integral(|node| node.powi(self.moment)));
-            let variance = each.map(|one| (one - value).powi(2)).sum::<f64>() / (count - 1.0);
-            measured = measured.with_standard_error((variance / count).sqrt());
-        }
+        let moments = runs.iter().map(|run| run.integral(|node| node.powi(self.moment)));
+        measured.standard_error = standard_error_of_mean(&moments.collect::<Vec<f64>>());
         Ok(measured)
     }
 }

@@ -1,5 +1,6 @@
 //! The largest eigenvalue of the loss's Hessian.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, Parameters, Probe, RegistryError,
 };
@@ -62,8 +63,7 @@ impl Measure for HessianMax {
         let spectrum = probe.get(&self.spectrum)?;
         let tops: Vec<f64> = spectrum.iter().filter_map(|run| run.nodes.last().copied()).collect();
         let residuals = spectrum.iter().filter_map(|run| run.residuals.last().copied());
-        let count = tops.len() as f64;
-        let value = tops.iter().sum::<f64>() / count;
+        let value = mean(&tops);
         let smallest = spectrum.iter().filter_map(|run| run.nodes.first()).copied().fold(value, f64::min);
         if value == 0.0 && smallest == 0.0 {
             return MeasureError::undefined(FLAT);
@@ -71,10 +71,7 @@ impl Measure for HessianMax {
         let mut measured = Measured::value(value)
             .with_detail("residual", residuals.fold(0.0, f64::max))
             .with_detail("smallest_eigenvalue", smallest);
-        if tops.len() > 1 {
-            let variance = tops.iter().map(|top| (top - value).powi(2)).sum::<f64>() / (count - 1.0);
-            measured = measured.with_standard_error((variance / count).sqrt());
-        }
+        measured.standard_error = standard_error_of_mean(&tops);
         Ok(measured)
     }
 }

@@ -1,5 +1,6 @@
 //! The worst rise of the loss within a ball around the weights.
 
+use pgdl_measure::draws::{mean, standard_error_of_mean};
 use pgdl_measure::tch::{Kind, Tensor};
 use pgdl_measure::{
     Effect, Invariances, Measure, MeasureError, MeasureInfo, Measured, Need, ParameterInfo, ParameterKind,
@@ -152,16 +153,16 @@ impl Measure for Sharpness {
         let mut found: Vec<Found> = Vec::new();
         for at in 0..samples / group {
             found.push(self.worst(&ascent, &blocks.get(at)?, at).map_err(|error| match error {
-                MeasureError::Timeout(reason) => MeasureError::Timeout(format!(
-                    "{reason}; over {at} of {} groups the mean is {:?}",
+                MeasureError::Timeout(reason) if at > 0 => MeasureError::Timeout(format!(
+                    "{reason}; over {at} of {} groups the mean is {:.4e}",
                     samples / group,
-                    mean(found.iter().map(|one| one.rise))
+                    mean_of(&found, |one| one.rise)
                 )),
                 other => other,
             })?);
         }
-        let rises = || found.iter().map(|one| one.rise);
-        let value = mean(rises()).unwrap_or(f64::NAN);
+        let rises: Vec<f64> = found.iter().map(|one| one.rise).collect();
+        let value = mean(&rises);
         if !value.is_finite() {
             return MeasureError::undefined("the loss is not finite within the ball");
         }
@@ -169,16 +170,9 @@ impl Measure for Sharpness {
             .with_detail("rho", self.radius)
             .with_detail("groups", found.len() as f64)
             .with_detail("samples_of_a_group", group as f64)
-            .with_detail("points", mean(found.iter().map(|one| one.points as f64)).unwrap_or(0.0))
-            .with_detail(
-                "mean_rise_of_the_least_start",
-                mean(found.iter().map(|one| one.least)).unwrap_or(value),
-            );
-        if found.len() > 1 {
-            let count = found.len() as f64;
-            let variance = rises().map(|rise| (rise - value).powi(2)).sum::<f64>() / (count - 1.0);
-            measured = measured.with_standard_error((variance / count).sqrt());
-        }
+            .with_detail("points", mean_of(&found, |one| one.points as f64))
+            .with_detail("mean_rise_of_the_least_start", mean_of(&found, |one| one.least));
+        measured.standard_error = standard_error_of_mean(&rises);
         Ok(measured)
     }
 }
@@ -238,7 +232,6 @@ impl Path {
     }
 }
 
-fn mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = numbers.fold((0.0, 0.0), |(sum, count), each| (sum + each, count + 1.0));
-    (count > 0.0).then(|| sum / count)
+fn mean_of(found: &[Found], number: impl Fn(&Found) -> f64) -> f64 {
+    mean(&found.iter().map(number).collect::<Vec<f64>>())
 }
