@@ -243,3 +243,36 @@ pub(crate) fn rows(matrix: &Tensor) -> Result<Vec<Vec<f64>>, MeasureError> {
     let flat = Vec::<f64>::try_from(&matrix.f_contiguous()?.f_reshape([-1])?)?;
     Ok(flat.chunks(width).map(<[f64]>::to_vec).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Grams, Samples};
+    use crate::hidden_layers::hidden_and_output;
+    use pgdl_measure::contract::tiny_networks;
+    use pgdl_measure::network::Source;
+    use pgdl_measure::{Logits, Probe};
+
+    /// Last layers on a part of the sample, from the pass for the outputs and by themselves.
+    #[test]
+    fn what_the_outputs_left_is_what_a_pass_of_its_own_finds() {
+        for specimen in tiny_networks().unwrap() {
+            let [shared, alone] = [0, 1].map(|_| Probe::new(specimen.input()).unwrap());
+            let layers = hidden_and_output(shared.network());
+            let late = &layers[layers.len() - 2..];
+            let sources: Vec<Source> = late.iter().map(|layer| Source::Node(layer.node)).collect();
+            let count = shared.sample_size() as i64 / 2;
+            let grams = |of_all| Grams {
+                sources: sources.clone(),
+                samples: Samples::Consecutive { start: count, count, of_all },
+            };
+            let _ = shared.get(&Logits).unwrap();
+            let (found, expected) = (shared.get(&grams(true)).unwrap(), alone.get(&grams(false)).unwrap());
+            assert_eq!((shared.passes().forward, alone.passes().forward), (1.0, 0.5));
+            for (found, expected) in found.iter().zip(expected.iter()) {
+                assert_eq!(found.size(), [count, count]);
+                let error = (found - expected).abs().max().double_value(&[]);
+                assert!(error <= 1e-5 * expected.abs().max().double_value(&[]), "{error}");
+            }
+        }
+    }
+}
