@@ -45,7 +45,8 @@ pub static INFO: MeasureInfo = MeasureInfo {
             error is below `tolerance` of the value, or the value five of them below zero. The standard error is by the effective sample size. \
             Undefined where the value is negative (the trained weights are no local minimum), R̂ of the loss \
             is above 1.1 and the standard error, in which differences between chains are, above 15 % of the value, they would spread too slowly or diverge, or \
-            n < 3; the reason then holds the diagnostics. Every value holds R̂, effective sample size, step size, γ and hγ \
+            n < 3; the reason then holds the diagnostics: of the networks of `cifar_vgg` that were tried 15 of 16 with four \
+            convolutions have a value, and 1 of 11 with six. Every value holds R̂, effective sample size, step size, γ and hγ \
             summed over the burn-in (`spread`) in its details.",
     stochastic: true,
     control: false,
