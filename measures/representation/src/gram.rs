@@ -70,20 +70,16 @@ impl Grams {
     /// them all.
     fn of_outputs(&self, probe: &Probe) -> Result<Option<Vec<Tensor>>, MeasureError> {
         let Samples::Consecutive { start, count, of_all: true } = self.samples else { return Ok(None) };
-        let output = probe.network().architecture().nodes.len().checked_sub(1);
-        let late = Outputs::late_nodes(probe);
-        let left = |source: &Source| matches!(*source, Source::Node(node) if Some(node) == output || late.contains(&node));
-        if !self.sources.iter().all(left) {
+        let nodes = Outputs::nodes(probe);
+        if !self.sources.iter().all(|source| matches!(source, Source::Node(node) if nodes.contains(node))) {
             return Ok(None);
         }
         let answers = probe.get(&Outputs)?;
-        let kept = |source: &Source| match *source {
-            Source::Node(node) => Some(answers.late(node).unwrap_or(&answers.logits)),
+        let part = |source: &Source| match *source {
+            Source::Node(node) => Some(answers.of_node(node)?.f_narrow(0, start, count)),
             Source::Input => None,
         };
-        let kept = self.sources.iter().filter_map(kept);
-        let part = |all: &Tensor| Ok(all.f_narrow(0, start, count)?);
-        Ok(Some(kept.map(part).collect::<Result<_, MeasureError>>()?))
+        Ok(self.sources.iter().map(part).collect::<Option<Result<_, _>>>().transpose()?)
     }
 }
 

@@ -21,31 +21,30 @@ pub struct Outputs;
 pub struct Answers {
     /// The outputs: `[n, C]`.
     pub logits: Tensor,
-    /// Index of the node and its output `[n, …]`, for each that enters one of the last two layers with weights, from the
-    /// last one backwards as far as 64 MiB reach.
-    late: Vec<(usize, Tensor)>,
+    /// Index of each node that is kept, with its output `[n, …]`; the logits' own is the first.
+    kept: Vec<(usize, Tensor)>,
 }
 
 impl Answers {
-    /// The output of a node, if it is one of those that are kept: `[n, …]`.
-    pub fn late(&self, node: usize) -> Option<&Tensor> {
-        self.late.iter().find(|(kept, _)| *kept == node).map(|(_, output)| output)
+    /// The output of a node, if it is one of [`Outputs::nodes`]: `[n, …]`.
+    pub fn of_node(&self, node: usize) -> Option<&Tensor> {
+        self.kept.iter().find(|(kept, _)| *kept == node).map(|(_, output)| output)
     }
 }
 
 impl Outputs {
-    /// The nodes whose outputs are kept beside the logits: those that enter the last two layers with weights, as far as
-    /// there is room for them.
-    pub fn late_nodes(probe: &Probe) -> Vec<usize> {
+    /// The nodes whose outputs are kept: the last, and those that enter the last two layers with weights, from the last
+    /// layer backwards as far as 64 MiB reach.
+    pub fn nodes(probe: &Probe) -> Vec<usize> {
         let network = probe.network();
-        let mut room = ROOM / probe.sample_size() as i64;
-        let mut found = Vec::new();
+        let mut found = vec![network.architecture().nodes.len().saturating_sub(1)];
+        let mut room = ROOM / (probe.sample_size() * probe.kind().elt_size_in_bytes()) as i64;
         for kernel in kernels(network).iter().rev().take(2) {
             for source in &network.architecture().nodes[kernel.node].inputs {
                 if let Source::Node(node) = *source
                     && !found.contains(&node)
                 {
-                    room -= 4 * network.shapes()[node].iter().product::<i64>();
+                    room -= network.shapes()[node].iter().product::<i64>();
                     if room < 0 {
                         return found;
                     }
@@ -65,24 +64,26 @@ impl Quantity for Outputs {
     }
 
     fn compute(&self, probe: &Probe) -> Result<Answers, MeasureError> {
-        let nodes = Self::late_nodes(probe);
-        let mut logits = Vec::new();
-        let mut late: Vec<Vec<Tensor>> = nodes.iter().map(|_| Vec::new()).collect();
+        let nodes = Self::nodes(probe);
+        let mut parts: Vec<Vec<Tensor>> = nodes.iter().map(|_| Vec::new()).collect();
         for batch in probe.batches() {
             let batch = batch?;
-            logits.push(tch::no_grad(|| {
+            let _ = tch::no_grad(|| {
                 probe.network().forward_observed(&batch.inputs, Mode::Evaluate, &mut |node, output| {
                     if let Some(place) = nodes.iter().position(|kept| *kept == node) {
-                        late[place].push(output.shallow_clone());
+                        parts[place].push(output.shallow_clone());
                     }
                     Ok(())
                 })
-            })?);
+            })?;
             probe.count_forward(batch.len());
         }
         let whole = |(node, parts): (usize, Vec<Tensor>)| Ok((node, Tensor::f_cat(&parts, 0)?));
-        let late = nodes.into_iter().zip(late).map(whole).collect::<Result<_, MeasureError>>()?;
-        Ok(Answers { logits: Tensor::f_cat(&logits, 0)?, late })
+        let kept = nodes.into_iter().zip(parts).map(whole).collect::<Result<Vec<_>, MeasureError>>()?;
+        match kept.first() {
+            Some((_, logits)) => Ok(Answers { logits: logits.shallow_clone(), kept }),
+            None => MeasureError::failed("the network has no node"),
+        }
     }
 }
 
